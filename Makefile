@@ -1,0 +1,27 @@
+# `make demo` trains a small model and draws its futures; `make test` runs the tests. Both first make a virtual
+# environment in .venv with the Python that PYTHON names.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO_RUN := runs/demo
+
+.PHONY: demo test test-slow lint
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	$(BIN)/python bin/train.py --flagfile=demo.flags --run_dir=$(DEMO_RUN)
+	$(BIN)/python bin/generate.py --run_dir=$(DEMO_RUN)
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.installed
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+
+$(VENV)/.installed: setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@

@@ -1,0 +1,48 @@
+"""Draws futures of a run's test clips: python bin/generate.py --run_dir=runs/demo"""
+
+import os
+
+import config_flags
+from absl import flags
+
+from svg_tf.config import Config, ConfigError
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of the run", required=True)
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (by the validation loss), latest, or a step's number")
+_N_CLIPS = flags.DEFINE_integer("n_clips", 4, "test clips, the first of the test set", lower_bound=1)
+_N_SAMPLES = flags.DEFINE_integer("n_samples", 20, "futures of each clip", lower_bound=1, upper_bound=4096)
+_HORIZON = flags.DEFINE_integer("horizon", 0, "predicted frames; 0 is n_eval less n_past", lower_bound=0)
+_SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
+_OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/samples/futures")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data, where it has moved since the training")
+
+
+def main() -> None:
+    """Parses, draws and prints the scores."""
+    config = Config.load(_RUN_DIR.value)
+    if _DATA_DIR.value is not None:
+        config = config.replace(data_dir=_DATA_DIR.value)
+    folder = _OUT.value or os.path.join(config.run_dir, "samples", "futures")
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise ConfigError(f"out {folder} is not a folder")
+    from svg_tf import futures  # TensorFlow takes seconds to load: a wrong flag is told before
+
+    scores = futures.draw(
+        config,
+        checkpoint=_CHECKPOINT.value,
+        n_clips=_N_CLIPS.value,
+        n_samples=_N_SAMPLES.value,
+        horizon=_HORIZON.value or config.n_eval - config.n_past,
+        seed=_SEED.value,
+        folder=folder,
+    )
+    print(f"{_N_CLIPS.value} test clips, predicted frames only:")
+    names = {"best": f"best of {_N_SAMPLES.value}", "mean": "mean sample", "copy_last": "copy last", "black": "black"}
+    for field, name in names.items():
+        values = getattr(scores, field)
+        print(f"  {name:<16}" + "  ".join(f"{metric} {value:6.3f}" for metric, value in values.items()))
+    print(f"wrote {folder}/futures.gif and a strip of each clip")
+
+
+if __name__ == "__main__":
+    config_flags.run(main)

@@ -1,0 +1,36 @@
+"""The package, what it needs, and what can be added to it."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+setup(
+    name="svg_tf",
+    version="0.1.0",
+    description="Stochastic Video Generation (Denton & Fergus 2018): many plausible futures of a video, in TensorFlow",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["svg_tf", "svg_tf.*"]),
+    python_requires=">=3.11,<3.14",
+    install_requires=[
+        "absl-py>=2.1",
+        "importlib_resources>=6.4",  # TensorFlow Datasets needs it and does not say so
+        "keras>=3.12,<4",
+        "numpy>=2.0",
+        "pillow>=10.1",
+        "scikit-learn>=1.4",  # the digits of the embedded data set
+        "tensorboard>=2.20",  # TensorFlow's own summaries need it and TensorFlow does not bring it
+        "tensorflow>=2.21,<2.22",
+        "tensorflow-datasets>=4.9.7",
+        "tensorflow-probability[tf]>=0.25,<0.26",  # with tf_keras, which it needs beside Keras 3
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "dev": ["pytest>=8", "ruff>=0.8", "scikit-image>=0.24", "scipy>=1.13"],
+    },
+)

@@ -1,0 +1,241 @@
+"""The configuration of a run: one frozen dataclass, validated when made, saved with the run."""
+
+import dataclasses
+import json
+import math
+import os
+from typing import Any
+
+from svg_tf import files
+
+_DATASETS = ("smmnist", "kth", "bair", "videos")
+_INTEGERS_FROM_ONE = (
+    "channels",
+    "num_digits",
+    "digit_size",
+    "max_speed",
+    "base_width",
+    "g_dim",
+    "z_dim",
+    "rnn_size",
+    "predictor_layers",
+    "posterior_layers",
+    "prior_layers",
+    "n_past",
+    "n_future",
+    "batch_size",
+    "epochs",
+    "steps_per_epoch",
+    "validation_steps",
+    "beta_cycles",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "n_samples",
+)
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot work; the message names the value and the remedy."""
+
+
+def _field(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that decides what a run computes. The defaults are the paper's SM-MNIST recipe.
+
+    Every field is a command-line flag of the same name; its help text is in the field's metadata.
+
+    Raises:
+        ConfigError: a field, or a combination of fields, that cannot work.
+    """
+
+    # The run.
+    run_dir: str = _field("runs/smmnist", "folder of the run: configuration, checkpoints, logs, samples")
+    seed: int = _field(0, "seed of weights, noise, order and clips; 0 to 2147483647")
+
+    # The data.
+    dataset: str = _field("smmnist", "what to learn from", _DATASETS)
+    data_dir: str = _field(
+        "",
+        "folder of the data; for smmnist the folder of the four MNIST idx files (.gz or not), else that of "
+        "TensorFlow Datasets (empty: its own default)",
+    )
+    digits: str = _field(
+        "mnist",
+        "digits of smmnist: mnist, or embedded (the 8x8 digits that scikit-learn ships, no download)",
+        ("mnist", "embedded"),
+    )
+    num_digits: int = _field(2, "digits in a clip of smmnist; 1 to 4")
+    digit_size: int = _field(32, "width and height of a digit of smmnist, in pixels")
+    max_speed: int = _field(4, "largest speed of a digit of smmnist on each axis, in pixels a frame")
+    motion: str = _field(
+        "stochastic",
+        "motion of smmnist's digits: stochastic (new velocity at a wall) or deterministic (mirror bounce)",
+        ("stochastic", "deterministic"),
+    )
+    image_width: int = _field(64, "width and height of a frame, in pixels; a power of two, 32 or more")
+    channels: int = _field(1, "channels of a frame: 1 grey, 3 colour")
+
+    # The clip.
+    n_past: int = _field(5, "context frames, given to the model; at least 1")
+    n_future: int = _field(10, "frames to predict in training, after the context; at least 1")
+    n_eval: int = _field(30, "frames of an evaluated clip in all, context included; more than n_past")
+
+    # The model.
+    backbone: str = _field("dcgan", "encoder and decoder networks", ("dcgan", "vgg"))
+    base_width: int = _field(64, "channels of the first convolution; the paper has 64")
+    g_dim: int = _field(128, "size of the frame's code h and of the predictor's output g")
+    z_dim: int = _field(10, "size of the latent z of one frame")
+    rnn_size: int = _field(256, "units of every LSTM layer")
+    predictor_layers: int = _field(2, "LSTM layers of the frame predictor")
+    posterior_layers: int = _field(1, "LSTM layers of the posterior")
+    prior_layers: int = _field(1, "LSTM layers of the learned prior")
+    prior: str = _field(
+        "learned",
+        "source of z at future frames: learned (SVG-LP), fixed (SVG-FP, N(0, I)) or none (deterministic)",
+        ("learned", "fixed", "none"),
+    )
+    skip_frame: str = _field(
+        "last",
+        "frame whose skips serve the future: last (the last context frame, the paper's text), original (the "
+        "frame before it, the authors' code) or every (each step's own input frame)",
+        ("last", "original", "every"),
+    )
+
+    # The optimisation.
+    batch_size: int = _field(100, "clips in a training batch")
+    learning_rate: float = _field(0.002, "Adam's learning rate, after warm-up and before decay")
+    learning_rate_schedule: str = _field(
+        "constant", "decay of the learning rate over the whole run: none, a half cosine to 0, or exponential to 1 %",
+        ("constant", "cosine", "exponential"),
+    )
+    warmup_steps: int = _field(0, "steps over which the learning rate rises linearly from 0; 0 is off")
+    clip_norm: float = _field(0.0, "largest global norm of the gradient, which is scaled down to it; 0 is off")
+    beta: float = _field(1e-4, "weight of the KL term, in the paper's reductions; 0 or more")
+    beta_schedule: str = _field(
+        "constant",
+        "course of beta: constant, linear (from 0 over beta_warmup_steps) or cyclical (beta_cycles equal cycles "
+        "over the run, each rising linearly in its first half)",
+        ("constant", "linear", "cyclical"),
+    )
+    beta_warmup_steps: int = _field(0, "steps of beta's linear rise; needed by --beta_schedule=linear")
+    beta_cycles: int = _field(4, "cycles of --beta_schedule=cyclical")
+    epochs: int = _field(300, "epochs to train in all, those of a resumed run included")
+    steps_per_epoch: int = _field(600, "optimizer steps in an epoch")
+    validation_steps: int = _field(10, "validation batches after every epoch")
+
+    # The machine.
+    jit_compile: str = _field(
+        "auto", "compile the training step by XLA; auto: on a GPU only", ("auto", "true", "false")
+    )
+    mixed_precision: str = _field(
+        "off", "number format of the convolutions; losses and LSTMs stay float32", ("off", "bfloat16", "float16")
+    )
+
+    # What is written.
+    checkpoint_every: int = _field(200, "steps between two checkpoints inside an epoch; every epoch ends with one")
+    keep_checkpoints: int = _field(3, "latest checkpoints to keep, beside the best one")
+    n_samples: int = _field(5, "futures drawn of each clip shown during training")
+
+    def __post_init__(self) -> None:
+        self._check_types()
+        self._check_fields()
+        self._check_combinations()
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of a training clip: n_past + n_future."""
+        return self.n_past + self.n_future
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+    def to_json(self) -> str:
+        """The fields as a JSON object, one a line."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    def replace(self, **changes: Any) -> "Config":
+        """The same with some fields changed, validated again."""
+        return dataclasses.replace(self, **changes)
+
+    def save(self, run_dir: str) -> None:
+        """Writes run_dir/config.json, aside and renamed."""
+        files.write_text(os.path.join(run_dir, "config.json"), self.to_json())
+
+    @classmethod
+    def load(cls, run_dir: str) -> "Config":
+        """The configuration that run_dir was made with, with run_dir set to where it is now.
+
+        Raises:
+            ConfigError: there is no config.json, or it is not a configuration of this version.
+        """
+        path = os.path.join(run_dir, "config.json")
+        try:
+            with open(path, encoding="utf-8") as file:
+                values = json.load(file)
+        except FileNotFoundError:
+            raise ConfigError(f"{run_dir} is not a run: it has no config.json; train one with bin/train.py") from None
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path} cannot be read: {error}") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path} does not hold a configuration, which is a JSON object")
+        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise ConfigError(f"{path} has the unknown field {unknown[0]!r}: was it written by a newer version?")
+        return cls(**{**values, "run_dir": run_dir})
+
+    def _check_types(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type is float and type(value) is int:
+                object.__setattr__(self, field.name, float(value))
+            elif type(value) is not field.type:
+                raise ConfigError(f"{field.name} is {value!r}, but must be of type {field.type.__name__}")
+
+    def _check_fields(self) -> None:
+        for field in dataclasses.fields(self):
+            value, choices = getattr(self, field.name), field.metadata["choices"]
+            if choices and value not in choices:
+                raise ConfigError(f"{field.name} is {value!r}, but must be one of {', '.join(choices)}")
+        for name in _INTEGERS_FROM_ONE:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, but must be at least 1")
+        for name in ("beta", "clip_norm", "warmup_steps", "beta_warmup_steps"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"{name} is {value}, but must be 0 or more")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ConfigError(f"learning_rate is {self.learning_rate}, but must be more than 0")
+        if not 0 <= self.seed < 2**31:
+            raise ConfigError(f"seed is {self.seed}, but must lie in 0 to {2**31 - 1}")
+        if not self.run_dir:
+            raise ConfigError("run_dir is empty; name the folder of the run")
+        if self.image_width < 32 or self.image_width & (self.image_width - 1):
+            raise ConfigError(f"image_width is {self.image_width}, but must be a power of two, 32 or more")
+
+    def _check_combinations(self) -> None:
+        if self.n_eval <= self.n_past:
+            raise ConfigError(f"n_eval is {self.n_eval}, but must be more than n_past, which is {self.n_past}")
+        if self.skip_frame == "original" and self.n_past < 2:
+            raise ConfigError("skip_frame=original takes the skips of frame n_past-2 and needs n_past of at least 2")
+        if self.beta_schedule == "linear" and self.beta_warmup_steps == 0:
+            raise ConfigError("beta_schedule=linear needs beta_warmup_steps of at least 1")
+        if self.beta_schedule != "linear" and self.beta_warmup_steps > 0:
+            raise ConfigError(f"beta_warmup_steps has no effect with beta_schedule={self.beta_schedule}; say linear")
+        if self.dataset == "smmnist":
+            self._check_moving_digits()
+
+    def _check_moving_digits(self) -> None:
+        if self.num_digits > 4:
+            raise ConfigError(f"num_digits is {self.num_digits}, but must be 1 to 4")
+        if self.channels != 1:
+            raise ConfigError(f"channels is {self.channels}, but smmnist is grey: channels must be 1")
+        if self.digit_size >= self.image_width:
+            raise ConfigError(
+                f"digit_size is {self.digit_size}, but must be less than image_width, which is {self.image_width}"
+            )

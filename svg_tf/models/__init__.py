@@ -1,0 +1,1 @@
+"""The networks of SVG and the model that joins them."""

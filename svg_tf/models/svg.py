@@ -1,0 +1,154 @@
+"""Stochastic Video Generation: the model that joins the networks, its objective and its training step."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from svg_tf import losses, noise, schedules
+from svg_tf.config import Config
+from svg_tf.losses import Losses
+from svg_tf.models import dcgan, vgg
+from svg_tf.models.recurrent import FramePredictor, GaussianLSTM
+
+Gaussian = tuple[tf.Tensor, tf.Tensor]  # mean and logvar, float32 [T, B, Z] each
+
+_POLICIES = {"off": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+class Outputs(NamedTuple):
+    """What the model says of a clip's frames 1 to T-1, time first."""
+
+    predictions: tf.Tensor  # mean of p(x[t] | x[0..t-1], z[0..t]), float32 [T-1, B, H, W, C] in [0, 1]
+    h: tf.Tensor  # codes of all frames, float32 [T, B, G]
+    g: tf.Tensor  # the frame predictor's outputs, float32 [T-1, B, G]
+    z: tf.Tensor | None  # float32 [T-1, B, Z]; None without a latent
+    posterior: Gaussian | None  # q(z[t] | x[0..t]); None without a latent
+    prior: Gaussian | None  # p(z[t] | x[0..t-1]); None where it is N(0, I) or there is no latent
+
+
+class SVG(keras.Model):
+    """SVG-LP (config.prior learned), SVG-FP (fixed) and the deterministic baseline (none).
+
+    The networks' names are the paper's: encoder, frame_predictor, decoder, posterior and prior. Weights are drawn
+    from config.seed when the model is made.
+    """
+
+    def __init__(self, config: Config, **kwargs):
+        super().__init__(dtype=_POLICIES[config.mixed_precision], name="svg", **kwargs)
+        self.config = config
+        backbone = {"dcgan": dcgan, "vgg": vgg}[config.backbone]
+        size, widths = config.image_width, (config.g_dim, config.base_width)
+        # The draws' state is no weight: a list would be, and be counted and saved.
+        seed = keras.random.SeedGenerator(config.seed)
+        options = {"seed": seed, "dtype": self.dtype_policy}
+        self.encoder = backbone.Encoder(size, *widths, name="encoder", **options)
+        self.decoder = backbone.Decoder(size, config.channels, *widths, name="decoder", **options)
+        self.frame_predictor = FramePredictor(
+            config.g_dim, config.rnn_size, config.predictor_layers, seed=seed, name="frame_predictor"
+        )
+        self.posterior = self.prior = None
+        if config.prior != "none":
+            self.posterior = GaussianLSTM(
+                config.z_dim, config.rnn_size, config.posterior_layers, seed=seed, name="posterior"
+            )
+        if config.prior == "learned":
+            self.prior = GaussianLSTM(config.z_dim, config.rnn_size, config.prior_layers, seed=seed, name="prior")
+        self.updates = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name="updates")
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in Losses._fields}
+        self(tf.zeros([1, config.n_past + 1, size, size, config.channels]))
+
+    @property
+    def has_latent(self) -> bool:
+        """Whether there is a z: not in the deterministic baseline."""
+        return self.posterior is not None
+
+    @property
+    def skip_frames(self) -> int | None:
+        """Leading frames whose skips are used; the last of them serves all later steps. None: every frame's."""
+        return {"last": self.config.n_past, "original": self.config.n_past - 1, "every": None}[self.config.skip_frame]
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Means over an epoch of the loss and its parts."""
+        return list(self._trackers.values())
+
+    def encode(self, frames: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """x[t] -> h[t], skips[t]: float32 [T, B, H, W, C] -> h float32 [T, B, G] and skips [T, B, H', W', C']."""
+        steps, batch = tf.shape(frames)[0], tf.shape(frames)[1]
+        h, skips = self.encoder(tf.reshape(frames, [-1, *frames.shape[2:]]), training=training)
+
+        def unfold(x: tf.Tensor) -> tf.Tensor:
+            unfolded = tf.reshape(x, [steps, batch, *x.shape[1:]])
+            unfolded.set_shape([frames.shape[0], frames.shape[1], *x.shape[1:]])
+            return unfolded
+
+        return tf.cast(unfold(h), tf.float32), [unfold(skip) for skip in skips]
+
+    def call(self, frames: tf.Tensor, noise: tf.Tensor | None = None, training: bool = False) -> Outputs:
+        """The teacher-forced pass over whole clips.
+
+        Args:
+            frames: uint8, or float32 in [0, 1], [B, T, H, W, C] with T static and at least 2.
+            noise: float32 [T-1, B, Z], N(0, 1) for samples of the posterior; None takes its mean.
+            training: whether batch normalisation uses the batch's statistics, and updates the stored ones.
+        """
+        frames = time_major(frames)  # [T, B, H, W, C]
+        h, skips = self.encode(frames, training)
+        inputs, z, posterior, prior = h[:-1], None, None, None  # [T-1, B, G]
+        batch = tf.shape(h)[1]
+        if self.has_latent:
+            posterior, _ = self.posterior(h[1:], self.posterior.initial_state(batch))
+            z = posterior[0] if noise is None else posterior[0] + losses.stddev(posterior[1]) * noise
+            inputs = tf.concat([inputs, z], axis=-1)  # [T-1, B, G + Z]
+        if self.prior is not None:
+            prior, _ = self.prior(h[:-1], self.prior.initial_state(batch))
+        g, _ = self.frame_predictor(inputs, self.frame_predictor.initial_state(batch))
+        # Step t takes the skips of frame t-1, as far as skips of their own go.
+        last = min(frames.shape[0] - 1, self.skip_frames or frames.shape[0])
+        skip_terms = self.decoder.project_skips([skip[:last] for skip in skips])
+        predictions = self.decoder(g, skip_terms, training=training)
+        return Outputs(predictions, h, g, z, posterior, prior)
+
+    def objective(self, frames: tf.Tensor, noise: tf.Tensor | None, beta: tf.Tensor, training: bool) -> Losses:
+        """Equation 6 for a batch of clips: frames uint8 or float32 [B, T, H, W, C], noise float32 [T-1, B, Z]."""
+        outputs = self(frames, noise=noise, training=training)
+        reconstruction = losses.reconstruction_loss(time_major(frames)[1:], outputs.predictions)
+        kl = tf.zeros([]) if outputs.posterior is None else losses.kl_divergence(outputs.posterior, outputs.prior)
+        return Losses(reconstruction + beta * kl, reconstruction, kl)
+
+    def train_step(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One update by a batch uint8 or float32 [B, T, H, W, C]; the noise depends on config.seed and `updates`."""
+        with tf.GradientTape() as tape:
+            result = self.objective(
+                frames,
+                self._step_noise(frames, noise.TRAINING_STREAM, self.updates.value),
+                schedules.beta_at(self.config, self.updates.value),
+                training=True,
+            )
+            scaled = self.optimizer.scale_loss(result.loss)
+        self.optimizer.apply(tape.gradient(scaled, self.trainable_variables), self.trainable_variables)
+        self.updates.assign_add(1)
+        return self._track(result)
+
+    def test_step(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The objective at full beta, by stored statistics and the same noise whenever it is asked."""
+        posterior_noise = self._step_noise(frames, noise.VALIDATION_STREAM, tf.zeros([], tf.int64))
+        return self._track(self.objective(frames, posterior_noise, tf.constant(self.config.beta), training=False))
+
+    def _step_noise(self, frames: tf.Tensor, stream: int, step: tf.Tensor) -> tf.Tensor | None:
+        if not self.has_latent:
+            return None
+        shape = [frames.shape[1] - 1, tf.shape(frames)[0] if frames.shape[0] is None else frames.shape[0]]
+        return noise.step_noise([*shape, self.config.z_dim], self.config.seed, stream, step)
+
+    def _track(self, result: Losses) -> dict[str, tf.Tensor]:
+        for name, value in result._asdict().items():
+            self._trackers[name].update_state(value)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+def time_major(frames: tf.Tensor) -> tf.Tensor:
+    """uint8, or float32 in [0, 1], [B, T, H, W, C] -> float32 [T, B, H, W, C] in [0, 1]."""
+    frames = tf.transpose(frames, [1, 0, 2, 3, 4])
+    return tf.cast(frames, tf.float32) / 255.0 if frames.dtype == tf.uint8 else frames

@@ -1,0 +1,212 @@
+"""Training: from a configuration to a run that can be resumed at any step."""
+
+import contextlib
+import math
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from svg_tf import checkpoints, run
+from svg_tf.config import Config
+from svg_tf.data.dataset import make_dataset
+from svg_tf.logs import EpochLog, Previews
+from svg_tf.models.svg import SVG
+from svg_tf.progress import ProgressBar
+from svg_tf.schedules import LearningRate
+
+_BEST_LOSS = "progress/best_val_loss"
+_SHOWN_CLIPS = 3
+
+
+class NonFiniteError(ArithmeticError):
+    """The loss or a weight is no longer a number; the message names the last good checkpoint."""
+
+
+def train(config: Config) -> SVG:
+    """Trains until config.epochs are done, from where the run stands, and returns the model.
+
+    SIGINT and SIGTERM end it after the step at hand, with a checkpoint.
+
+    Raises:
+        ConfigError: the run's folder holds another configuration.
+        DataError: the data is missing or broken.
+        CheckpointError: the run's checkpoints cannot be read or do not fit.
+        NonFiniteError: the loss is not finite; the last good checkpoint is kept.
+    """
+    train_data = make_dataset(config, "train")  # fails before a folder is made
+    validation_data = make_dataset(config, "validation")
+    run.open_run(config)
+    model = compiled_model(config)
+    variables = checkpoints.named_variables(model, training_state=True)
+    checkpoints.prune(config.run_dir, config.keep_checkpoints)
+    arrays = checkpoints.restore_latest(config.run_dir, variables)
+    first_step = int(model.updates)
+    if first_step >= config.total_steps:
+        logging.info("%s is trained: %d of %d steps", config.run_dir, first_step, config.total_steps)
+        return model
+    if arrays is None:
+        logging.info("training %s: %d steps", config.run_dir, config.total_steps)
+    else:
+        logging.info("resuming %s at step %d of %d", config.run_dir, first_step, config.total_steps)
+        train_data = make_dataset(config, "train", first_step)
+    saver = Saver(config, best_loss=float((arrays or {}).get(_BEST_LOSS, math.inf)))
+    bar = ProgressBar(config, first_step)
+    shown = next(iter(validation_data)).numpy()[:_SHOWN_CLIPS]
+    callbacks = [
+        FiniteLoss(config),
+        EpochLog(config, first_step),
+        Previews(config, shown),
+        bar,
+        saver,
+    ]
+    with _stop_on_signal(saver), contextlib.closing(bar):
+        _fit(model, config, train_data, validation_data, callbacks)
+    if saver.stopped:
+        logging.info("stopped at step %d; the same command goes on from there", int(model.updates))
+    return model
+
+
+def compiled_model(config: Config) -> SVG:
+    """A new model with its optimizer, ready for fit."""
+    model = SVG(config)
+    optimizer = keras.optimizers.Adam(
+        LearningRate(config), beta_1=0.9, epsilon=1e-8, global_clipnorm=config.clip_norm or None
+    )
+    if config.mixed_precision == "float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model.compile(optimizer, jit_compile=use_jit(config), auto_scale_loss=False)
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def use_jit(config: Config) -> bool:
+    """Whether to compile the training step by XLA.
+
+    auto means on a GPU only: on two CPU cores the published SM-MNIST model took as long a step with as without.
+    """
+    if config.jit_compile == "auto":
+        return bool(tf.config.list_physical_devices("GPU"))
+    return config.jit_compile == "true"
+
+
+class FiniteLoss(keras.callbacks.Callback):
+    """Ends training as soon as the loss is not finite, before anything is saved."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self._run_dir = config.run_dir
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            losses = ", ".join(f"{name} {value}" for name, value in logs.items())
+            raise NonFiniteError(_not_finite(self._run_dir, f"the loss at step {int(self.model.updates)} ({losses})"))
+
+
+class Saver(keras.callbacks.Callback):
+    """Checkpoints: every checkpoint_every steps, at every epoch's end, and the best by the validation loss."""
+
+    def __init__(self, config: Config, best_loss: float):
+        super().__init__()
+        self.stopped = False
+        self._config = config
+        self._best_loss = best_loss
+        self._resumed_metrics: dict[str, np.ndarray] = {}
+
+    def set_model(self, model):
+        super().set_model(model)
+        if int(model.updates) % self._config.steps_per_epoch:
+            # The epoch goes on in the middle: fit is about to reset the means of its first part.
+            self._resumed_metrics = {
+                variable.path: variable.numpy() for metric in model.metrics for variable in metric.variables
+            }
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for metric in self.model.metrics if self._resumed_metrics else ():
+            for variable in metric.variables:
+                variable.assign(self._resumed_metrics[variable.path])
+        self._resumed_metrics = {}
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = int(self.model.updates)
+        at_epoch_end = step % self._config.steps_per_epoch == 0
+        if at_epoch_end:
+            return  # saved after validation
+        if self.stopped or step % self._config.checkpoint_every == 0:
+            self._save(checkpoints.path_of(self._config.run_dir, step))
+        if self.stopped:
+            self.model.stop_training = True
+            # What fit does at an epoch's end belongs to whole epochs only.
+            raise _StoppedError
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs["val_loss"] < self._best_loss:
+            self._best_loss = logs["val_loss"]
+            self._save(os.path.join(checkpoints.folder(self._config.run_dir), checkpoints.BEST))
+        self._save(checkpoints.path_of(self._config.run_dir, int(self.model.updates)))
+        self.model.stop_training = self.stopped
+
+    def _save(self, path: str) -> None:
+        variables = checkpoints.named_variables(self.model, training_state=True)
+        arrays = {name: variable.numpy() for name, variable in variables.items()}
+        if math.isfinite(self._best_loss):  # there was a validation
+            arrays[_BEST_LOSS] = np.float64(self._best_loss)
+        try:
+            checkpoints.save(path, arrays)
+        except checkpoints.CheckpointError as error:
+            raise NonFiniteError(_not_finite(self._config.run_dir, str(error).split(" is not finite")[0])) from None
+        checkpoints.prune(self._config.run_dir, self._config.keep_checkpoints)
+
+
+class _StoppedError(Exception):
+    """Ends fit in the middle of an epoch."""
+
+
+def _fit(model, config, train_data, validation_data, callbacks) -> None:
+    """Trains from model.updates to the end; the epoch that a crash cut short first, by its remaining steps."""
+    with contextlib.suppress(_StoppedError):
+        done, within = divmod(int(model.updates), config.steps_per_epoch)
+        spans = [(done, done + 1, config.steps_per_epoch - within), (done + 1, config.epochs, config.steps_per_epoch)]
+        for first, last, steps in spans if within else [(done, config.epochs, config.steps_per_epoch)]:
+            if first < last and not model.stop_training:
+                data = train_data if first == done else make_dataset(config, "train", int(model.updates))
+                model.fit(
+                    data,
+                    initial_epoch=first,
+                    epochs=last,
+                    steps_per_epoch=steps,
+                    validation_data=validation_data,
+                    callbacks=callbacks,
+                    verbose=0,
+                )
+
+
+def _not_finite(run_dir: str, what: str) -> str:
+    saved = checkpoints.steps(run_dir)
+    kept = f"the last good checkpoint, {checkpoints.path_of(run_dir, saved[-1])}, is kept" if saved else "none was saved"
+    return f"{what} is not finite; {kept}; try a lower --learning_rate or a --clip_norm in a new --run_dir"
+
+
+@contextlib.contextmanager
+def _stop_on_signal(saver: Saver) -> Iterator[None]:
+    """SIGINT and SIGTERM ask for a stop after the step at hand; a second one of a kind ends the program at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number, _frame):
+        logging.info("%s: saving after this step", signal.Signals(number).name)
+        saver.stopped = True
+        signal.signal(number, previous[number])
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
