@@ -9,6 +9,9 @@ from typing import Any
 from svg_tf import files
 
 _DATASETS = ("smmnist", "kth", "bair", "videos")
+_FIELDS_OF_DATASETS = {"kth_split": ("kth",), "kth_clips": ("kth",), "resize": ("videos",)}
+_FIELDS_OF_DATASETS |= {"frame_stride": ("kth", "bair", "videos")}
+_BAIR_FRAMES = 30
 _INTEGERS_FROM_ONE = (
     "channels",
     "num_digits",
@@ -23,6 +26,7 @@ _INTEGERS_FROM_ONE = (
     "prior_layers",
     "n_past",
     "n_future",
+    "frame_stride",
     "batch_size",
     "epochs",
     "steps_per_epoch",
@@ -60,8 +64,12 @@ class Config:
     dataset: str = _field("smmnist", "what to learn from", _DATASETS)
     data_dir: str = _field(
         "",
-        "folder of the data; for smmnist the folder of the four MNIST idx files (.gz or not), else that of "
-        "TensorFlow Datasets (empty: its own default)",
+        "folder of the data: for kth the original AVIs, for bair softmotion30_44k or a folder of TensorFlow Datasets "
+        "(empty: its default one), for videos any videos, for smmnist the four MNIST idx files (empty: TensorFlow "
+        "Datasets)",
+    )
+    cache_dir: str = _field(
+        "", "folder for what is made of kth, bair and videos once, some 4 KB a frame; empty: svg_tf_cache in data_dir"
     )
     digits: str = _field(
         "mnist",
@@ -76,6 +84,25 @@ class Config:
         "motion of smmnist's digits: stochastic (new velocity at a wall) or deterministic (mirror bounce)",
         ("stochastic", "deterministic"),
     )
+    kth_split: str = _field(
+        "svg",
+        "persons of kth to train : test on: svg (1-20 : 21-25), savp (1-16 : 17-25; both hold out the last two of "
+        "training for validation), official (as its authors say) or trial (any persons, a part of their clips each)",
+        ("svg", "savp", "official", "trial"),
+    )
+    kth_clips: str = _field(
+        "trimmed",
+        "clips of kth are cut from the trimmed sub-sequences of 00sequences.txt, or from whole videos, in which "
+        "persons leave the picture for a while",
+        ("trimmed", "whole"),
+    )
+    resize: str = _field(
+        "crop",
+        "how a frame of videos becomes square: crop (scale the shorter side, keep the centre) or squash; kth is always "
+        "squashed, as published",
+        ("crop", "squash"),
+    )
+    frame_stride: int = _field(1, "take every n-th frame of kth, bair and videos; 1 takes all")
     image_width: int = _field(64, "width and height of a frame, in pixels; a power of two, 32 or more")
     channels: int = _field(1, "channels of a frame: 1 grey, 3 colour")
 
@@ -229,6 +256,7 @@ class Config:
             raise ConfigError(f"beta_warmup_steps has no effect with beta_schedule={self.beta_schedule}; say linear")
         if self.dataset == "smmnist":
             self._check_moving_digits()
+        self._check_videos()
 
     def _check_moving_digits(self) -> None:
         if self.num_digits > 4:
@@ -239,3 +267,27 @@ class Config:
             raise ConfigError(
                 f"digit_size is {self.digit_size}, but must be less than image_width, which is {self.image_width}"
             )
+
+    def _check_videos(self) -> None:
+        for field in dataclasses.fields(self):
+            datasets = _FIELDS_OF_DATASETS.get(field.name, _DATASETS)
+            if self.dataset not in datasets and getattr(self, field.name) != field.default:
+                raise ConfigError(f"{field.name} has no effect with dataset={self.dataset}; it is for {datasets[0]}")
+        if self.channels not in (1, 3):
+            raise ConfigError(f"channels is {self.channels}, but must be 1 (grey) or 3 (colour)")
+        if self.dataset == "kth" and (self.channels != 1 or self.image_width not in (64, 128)):
+            raise ConfigError(
+                f"channels is {self.channels} and image_width {self.image_width}, but kth is grey, 64 or 128 px wide"
+            )
+        if self.dataset == "bair":
+            if self.channels != 3 or self.image_width != 64:
+                raise ConfigError(
+                    f"channels is {self.channels} and image_width {self.image_width}, but bair has channels=3 and "
+                    "image_width=64"
+                )
+            frames = (max(self.n_frames, self.n_eval) - 1) * self.frame_stride + 1
+            if frames > _BAIR_FRAMES:
+                raise ConfigError(
+                    f"clips of {frames} frames are asked for, but a trajectory of bair has {_BAIR_FRAMES}: lower n_past, "
+                    "n_future, n_eval or frame_stride"
+                )

@@ -88,12 +88,15 @@ class SkipConv(keras.layers.Layer):
 
 
 def add_frame_terms(outputs: tf.Tensor, terms: tf.Tensor) -> tf.Tensor:
-    """Adds terms [K, B, ...] to outputs [N * B, ...], the last term to all frames from K on. K is static."""
+    """Adds terms [K, B, ...] to outputs [N * B, ...], the last term to all frames from K on.
+
+    K is static, but where every frame has its own term and K is N.
+    """
     frames = tf.reshape(outputs, [-1, *_dynamic_shape(terms)[1:]])  # [N, B, ...]
-    own = terms.shape[0] - 1
-    if own == 0 or frames.shape[0] == terms.shape[0]:
+    if terms.shape[0] in (None, 1, frames.shape[0]):
         summed = frames + terms
     else:
+        own = terms.shape[0] - 1
         summed = tf.concat([frames[:own] + terms[:own], frames[own:] + terms[own:]], axis=0)
     return tf.reshape(summed, tf.shape(outputs))
 

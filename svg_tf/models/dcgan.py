@@ -37,7 +37,7 @@ class Decoder(keras.layers.Layer):
     def __init__(
         self, image_width: int, channels: int, g_dim: int, base_width: int, *, seed: SeedGenerator, **kwargs
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # its last skip term is float32 and stays so
         widths = stage_widths(image_width, base_width)
         self.stem = CodeStem(widths[-1], seed=seed, dtype=self.dtype_policy, name="stem")
         # From 4x4 up; the last layer makes the pixels and is float32 whatever the compute dtype.

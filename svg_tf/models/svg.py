@@ -35,7 +35,8 @@ class SVG(keras.Model):
     """
 
     def __init__(self, config: Config, **kwargs):
-        super().__init__(dtype=_POLICIES[config.mixed_precision], name="svg", **kwargs)
+        # The networks cast what they take; frames and noise come to them as they are.
+        super().__init__(dtype=_POLICIES[config.mixed_precision], autocast=False, name="svg", **kwargs)
         self.config = config
         backbone = {"dcgan": dcgan, "vgg": vgg}[config.backbone]
         size, widths = config.image_width, (config.g_dim, config.base_width)

@@ -1,0 +1,144 @@
+"""Tests of svg_tf/data/dataset.py."""
+
+import dataclasses
+import hashlib
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from svg_tf.config import Config
+from svg_tf.data.dataset import make_dataset
+from svg_tf.data.errors import DataError
+from svg_tf.data.moving_mnist import MovingMNIST
+
+MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
+SMALL = Config(
+    digits="embedded",
+    digit_size=16,
+    image_width=32,
+    n_past=2,
+    n_future=4,
+    n_eval=9,
+    batch_size=4,
+    validation_steps=3,
+)
+PAPER = Config(digits="embedded")
+# SHA-256 of the first 200 test clips: of their truth, which digits move where, and of their frames. Where only the
+# frames differ, the resized digits do, and with them Pillow's filter or the images.
+TEST_CLIPS = {
+    "small": (
+        SMALL,
+        "d340a26319f6150d0dde59a4a544e755a33a6dc44b04ffea35865ffe4a354ee3",
+        "71dd54dc52e534748691437d660dcf2e18746f0037ab8c2eaca612dbbab30fdd",
+    ),
+    "paper": (
+        PAPER,
+        "316e62bb430f2b623d4e88c2cf00d3dcdaf7296fc9f07a25c996588522281d8f",
+        "25cad94a5a6bc98a20e2519b01543ad4cc907eb9ed2b0b90b08c16fbee7dd39e",
+    ),
+}
+# All 1,000 test clips of the paper's recipe, drawn from the real MNIST.
+MNIST_TEST_CLIPS = (
+    "93111589501f5bfc3ef67d94bcdf09a5b63f90cff76b3e493f70d70034c50f01",
+    "3b842595a85705ced6c89cb4d478afeefc185c2b3678b9c99d948934c0574d3b",
+)
+
+
+def batches(count, split="train", config=SMALL, **arguments):
+    return [batch.numpy() for batch in itertools.islice(make_dataset(config, split, **arguments), count)]
+
+
+def hashes(config, count):
+    generator = MovingMNIST(config, "test")
+    truth_hash = hashlib.sha256()
+    for start in range(0, count, 100):
+        truth = generator.frames_and_truth(tf.range(start, start + 100, dtype=tf.int64))[1]
+        for array in (truth.digits, truth.positions):
+            truth_hash.update(array.numpy().astype("<i4").tobytes())
+    frames = hashlib.sha256()
+    for batch in make_dataset(config, "test", n_clips=count):
+        frames.update(batch.numpy().tobytes())
+    return truth_hash.hexdigest(), frames.hexdigest()
+
+
+def test_training_batches_are_endless_uint8_and_of_a_known_shape():
+    dataset = make_dataset(SMALL, "train")
+    assert dataset.element_spec == tf.TensorSpec([4, 6, 32, 32, 1], tf.uint8)
+    assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+def test_batch_i_holds_the_clips_of_its_number():
+    generator = MovingMNIST(SMALL, "train")
+    for step, batch in enumerate(batches(3)):
+        np.testing.assert_array_equal(batch, generator.frames(tf.range(4 * step, 4 * step + 4, dtype=tf.int64)))
+
+
+def test_no_training_clip_comes_twice():
+    clips = np.concatenate(batches(50))
+    assert len({clip.tobytes() for clip in clips}) == 200
+
+
+def test_a_resumed_run_sees_the_batches_that_would_have_followed():
+    np.testing.assert_array_equal(batches(2, first_step=3), batches(5)[3:])
+
+
+def test_a_resumed_run_far_on_sees_them_too():
+    step = 180_000_000_000
+    expected = MovingMNIST(SMALL, "train").frames(tf.range(4 * step, 4 * step + 4, dtype=tf.int64))
+    np.testing.assert_array_equal(batches(1, first_step=step)[0], expected)
+
+
+def test_training_batches_repeat_with_the_seed_and_differ_with_another():
+    first = batches(2)
+    np.testing.assert_array_equal(first, batches(2))
+    others = batches(2, config=dataclasses.replace(SMALL, seed=1))
+    assert not any(np.array_equal(a, b) for a, b in zip(first, others, strict=True))
+
+
+def test_validation_is_the_same_validation_steps_batches_for_every_seed():
+    dataset = make_dataset(SMALL, "validation")
+    assert dataset.cardinality() == 3
+    assert dataset.element_spec == tf.TensorSpec([4, 6, 32, 32, 1], tf.uint8)
+    others = batches(9, "validation", dataclasses.replace(SMALL, seed=1))
+    np.testing.assert_array_equal(batches(9, "validation"), others)
+
+
+def test_the_test_has_1000_clips_of_n_eval_frames_the_same_for_every_seed():
+    config = dataclasses.replace(SMALL, batch_size=100)
+    clips = batches(99, "test", config)
+    assert [batch.shape for batch in clips] == [(100, 9, 32, 32, 1)] * 10
+    np.testing.assert_array_equal(clips, batches(99, "test", dataclasses.replace(config, seed=1)))
+
+
+def test_the_last_batch_may_be_smaller_and_holds_what_is_left():
+    smaller = batches(9, "test", n_clips=6)
+    assert [len(batch) for batch in smaller] == [4, 2]
+    np.testing.assert_array_equal(np.concatenate(smaller), np.concatenate(batches(9, "test", n_clips=8))[:6])
+
+
+def test_clips_do_not_depend_on_the_size_of_the_batches():
+    by_two = batches(6, "test", dataclasses.replace(SMALL, batch_size=2))
+    np.testing.assert_array_equal(np.concatenate(batches(3, "test")), np.concatenate(by_two))
+
+
+def test_an_unknown_split_is_named():
+    with pytest.raises(DataError, match="split is 'eval'"):
+        make_dataset(SMALL, "eval")
+
+
+@pytest.mark.parametrize("name", TEST_CLIPS)
+def test_the_test_clips_stay_what_they_are(name):
+    config, truth, frames = TEST_CLIPS[name]
+    found = hashes(config, 200)
+    assert found[0] == truth, "the digits or paths of the test clips changed"
+    assert found[1] == frames, "digits and paths are as before, the resized digits or their drawing changed"
+
+
+@pytest.mark.skipif(not MNIST.is_dir(), reason="the real MNIST files are not there")
+def test_the_test_clips_of_the_real_mnist_stay_what_they_are():
+    truth, frames = hashes(Config(data_dir=str(MNIST)), 1_000)
+    assert truth == MNIST_TEST_CLIPS[0], "the digits or paths of the test clips changed"
+    assert frames == MNIST_TEST_CLIPS[1], "digits and paths are as before, the resized digits or their drawing changed"

@@ -1,0 +1,213 @@
+"""Tests of svg_tf/data/digits.py."""
+
+import gzip
+import os
+import struct
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn import datasets
+
+from svg_tf.config import Config
+from svg_tf.data.digits import load_digits
+from svg_tf.data.errors import DataError
+
+MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
+TEST_NAME = "t10k-images-idx3-ubyte"
+TRAIN_NAME = "train-images-idx3-ubyte"
+
+
+def config(folder="", **fields):
+    return Config(**{"data_dir": str(folder), "digit_size": 28, **fields})
+
+
+def numbered_images(count):
+    """Images whose first two pixels tell their number."""
+    images = np.zeros((count, 28, 28), np.uint8)
+    images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(count), 256)
+    return images
+
+
+def numbers(images):
+    return images[:, 0, 0].astype(int) * 256 + images[:, 0, 1]
+
+
+def idx_bytes(images, magic=0x00000803):
+    return struct.pack(">4I", magic, *images.shape) + images.tobytes()
+
+
+@pytest.fixture(scope="module")
+def train_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("mnist") / TRAIN_NAME
+    path.write_bytes(idx_bytes(numbered_images(60_000)))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, train_file):
+    """A folder of both files; a test overwrites the second with what it likes."""
+    (tmp_path / TRAIN_NAME).symlink_to(train_file)
+    (tmp_path / TEST_NAME).write_bytes(idx_bytes(numbered_images(10_000)))
+    return tmp_path
+
+
+def test_train_and_validation_part_the_training_images_and_test_has_the_test_images(folder):
+    train, validation, test = (load_digits(config(folder), split) for split in ("train", "validation", "test"))
+    np.testing.assert_array_equal(numbers(train), np.arange(55_000))
+    np.testing.assert_array_equal(numbers(validation), np.arange(55_000, 60_000))
+    np.testing.assert_array_equal(numbers(test), np.arange(10_000))
+    assert train.dtype == validation.dtype == test.dtype == np.uint8
+
+
+@pytest.mark.parametrize("name", [TEST_NAME, TEST_NAME + ".gz", "t10k-images.idx3-ubyte", "t10k-images.idx3-ubyte.gz"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_are_read_by_each_name_packed_or_not(folder, name, packed):
+    data = (folder / TEST_NAME).read_bytes()
+    (folder / TEST_NAME).unlink()
+    (folder / name).write_bytes(gzip.compress(data, 1) if packed else data)
+    np.testing.assert_array_equal(load_digits(config(folder), "test"), numbered_images(10_000))
+
+
+def test_a_home_folder_is_understood(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert len(load_digits(config(f"~/{folder.name}"), "test")) == 10_000
+
+
+WHOLE = idx_bytes(np.zeros((10_000, 28, 28), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (WHOLE[:-1], "is truncated: it has 7839999 bytes of pixels, not 7840000"),
+        (WHOLE + b"x", "is too long: it has 7840001 bytes of pixels, not 7840000"),
+        (WHOLE[:15], "is truncated: it has 15 bytes, less than a header"),
+        (b"", "is truncated: it has 0 bytes, less than a header"),
+        (b"<html>not the file you asked for</html>", "has the magic number 0x3c68746d, idx images have 0x00000803"),
+        (struct.pack(">2I", 0x801, 10_000) + bytes(10_000), "has the magic number 0x00000801"),
+        (idx_bytes(np.zeros((7, 28, 28), np.uint8)), "announces 7 images of 28x28, but MNIST's has 10000 of 28x28"),
+        (idx_bytes(np.zeros((10_000, 8, 8), np.uint8)), "announces 10000 images of 8x8"),
+        (gzip.compress(WHOLE, 1)[:-9], "cannot be read"),
+        (gzip.compress(WHOLE, 1)[:40] + bytes(200), "cannot be read"),
+        (b"\x1f\x8bgarbage", "cannot be read"),
+    ],
+)
+def test_a_damaged_file_is_named_with_what_is_wrong(folder, data, fault):
+    (folder / TEST_NAME).write_bytes(data)
+    with pytest.raises(DataError) as error:
+        load_digits(config(folder), "test")
+    assert str(folder / TEST_NAME) in str(error.value)
+    assert fault in str(error.value)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(folder):
+    (folder / TEST_NAME).unlink()
+    (folder / TEST_NAME).mkdir()
+    with pytest.raises(DataError, match=f"{TEST_NAME} cannot be read"):
+        load_digits(config(folder), "test")
+
+
+@pytest.mark.parametrize(("gone", "stem"), [(TEST_NAME, "t10k-images"), (TRAIN_NAME, "train-images")])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_one_file_without_the_other_is_an_error_in_every_split(folder, gone, stem, split):
+    (folder / gone).unlink()
+    with pytest.raises(DataError, match=f"lacks {stem}-idx3-ubyte"):
+        load_digits(config(folder), split)
+
+
+def test_without_files_and_network_the_error_names_the_remedies(tmp_path, monkeypatch):
+    def no_network(*args, **kwargs):
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    with pytest.raises(DataError, match="no route to host.*--data_dir.*train-images.*t10k-images.*--digits=embedded"):
+        load_digits(config(tmp_path), "test")
+    assert os.listdir(tmp_path) == []
+
+
+def test_tensorflow_datasets_gives_the_images_in_the_order_of_the_files(tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    class FewDigits(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        """As TFDS' mnist, with 5,040 and 40 images."""
+
+        VERSION = tfds.core.Version("3.0.1")
+
+        def _info(self):
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict({"image": tfds.features.Image(shape=(28, 28, 1))})
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(5_040), "test": self._generate_examples(40)}
+
+        def _generate_examples(self, count):
+            yield from ((i, {"image": image[..., np.newaxis]}) for i, image in enumerate(numbered_images(count)))
+
+    def builder(name, data_dir):
+        assert name.startswith("mnist:3.")
+        return FewDigits(data_dir=data_dir)
+
+    monkeypatch.setattr(tfds, "builder", builder)
+    FewDigits(data_dir=str(tmp_path)).download_and_prepare()
+    train, validation, test = (load_digits(config(tmp_path), split) for split in ("train", "validation", "test"))
+    np.testing.assert_array_equal(numbers(train), np.arange(40))
+    np.testing.assert_array_equal(numbers(validation), np.arange(40, 5_040))
+    np.testing.assert_array_equal(numbers(test), np.arange(40))
+
+
+@pytest.mark.parametrize("size", [16, 28, 32, 48])
+def test_resizing_is_pillows_bilinear_filter(folder, size):
+    images = np.random.default_rng(0).integers(0, 256, (10_000, 28, 28), np.uint8)
+    (folder / TEST_NAME).write_bytes(idx_bytes(images))
+    resized = load_digits(config(folder, digit_size=size), "test")
+    assert resized.shape == (10_000, size, size)
+    for image, expected in zip(resized[:50], images[:50], strict=True):
+        np.testing.assert_array_equal(image, Image.fromarray(expected).resize((size, size), Image.BILINEAR))
+
+
+def test_enlarging_interpolates_linearly_between_pixel_centres(folder):
+    images = np.random.default_rng(0).integers(0, 256, (10_000, 28, 28), np.uint8)
+    (folder / TEST_NAME).write_bytes(idx_bytes(images))
+    centres = (np.arange(32) + 0.5) * 28 / 32 - 0.5
+    weights = np.stack([np.interp(centres, np.arange(28), unit) for unit in np.eye(28)], axis=1)  # [32, 28]
+    expected = weights @ images[:50].astype(float) @ weights.T
+    resized = load_digits(config(folder, digit_size=32), "test")[:50]
+    assert np.abs(resized - expected).max() <= 1.0
+
+
+def test_embedded_digits_are_all_of_scikit_learns_each_in_one_split():
+    splits = [load_digits(config(digits="embedded", digit_size=8), s) for s in ("train", "validation", "test")]
+    assert [len(split) for split in splits] == [1_258, 269, 270]
+    values = datasets.load_digits().images * (255 / 16)
+    expected = np.floor(values + 0.5).astype(np.uint8)
+    assert sorted(map(bytes, np.concatenate(splits))) == sorted(map(bytes, expected))
+    assert splits[0].min() == 0
+    assert splits[0].max() == 255
+
+
+def test_no_embedded_digit_is_in_two_splits():
+    splits = [load_digits(config(digits="embedded", digit_size=8), s) for s in ("train", "validation", "test")]
+    train, validation, test = ({bytes(image) for image in split} for split in splits)
+    assert not (train & validation or train & test or validation & test)
+
+
+def test_an_unknown_split_is_named():
+    with pytest.raises(DataError, match="split is 'tset', but must be one of train, validation, test"):
+        load_digits(config(digits="embedded"), "tset")
+
+
+@pytest.mark.skipif(not MNIST.is_dir(), reason="the real MNIST files are not there")
+def test_the_real_files_have_their_counts_and_well_known_means():
+    splits = {split: load_digits(config(MNIST), split) for split in ("train", "validation", "test")}
+    assert {split: len(images) for split, images in splits.items()} == {
+        "train": 55_000,
+        "validation": 5_000,
+        "test": 10_000,
+    }
+    both = (splits["train"].mean(dtype=float) * 55_000 + splits["validation"].mean(dtype=float) * 5_000) / 60_000
+    assert both / 255 == pytest.approx(0.1306604762738429)

@@ -1,0 +1,125 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from svg_tf.models import blocks, dcgan, vgg
+from svg_tf.models.normalization import BatchNorm
+
+BACKBONES = [pytest.param(dcgan, id="dcgan"), pytest.param(vgg, id="vgg")]
+
+
+def _seed():
+    return keras.random.SeedGenerator(0)
+
+
+def _random(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("width", [32, 64, 128, 256])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_shapes_for_every_width_and_channel_count(backbone, width, channels):
+    encoder = backbone.Encoder(width, 6, 2, seed=_seed())
+    decoder = backbone.Decoder(width, channels, 6, 2, seed=_seed())
+    h, skips = encoder(np.zeros([2, width, width, channels], np.float32))
+    assert h.shape == (2, 6)
+    top = width if backbone is vgg else width // 2
+    expected = [(2, top >> k, top >> k, min(2 * 2**k, 16)) for k in range(len(skips))]
+    assert [tuple(skip.shape) for skip in skips] == expected
+    assert expected[-1][1] == (8 if backbone is vgg else 4)
+    terms = decoder.project_skips([skip[tf.newaxis] for skip in skips])
+    assert decoder(_random(3, 2, 6), terms).shape == (3, 2, width, width, channels)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_split_convolution_equals_the_convolution_of_the_concatenation(transposed):
+    kernel_size, strides = (4, 2) if transposed else (3, 1)
+    layer = blocks.SkipConv(5, kernel_size, strides, transposed=transposed, seed=_seed(), name="split")
+    maps, skip = _random(3 * 2, 8, 8, 4), _random(3, 2, 8, 8, 6, seed=1)
+    variables = [tf.Variable(maps), tf.Variable(skip)]
+
+    def plain():
+        """One convolution of [maps, skip] by the joined kernel."""
+        joined = tf.concat([variables[0], tf.reshape(variables[1], [6, 8, 8, 6])], axis=-1)
+        kernel = tf.concat([layer.conv.kernel, layer.skip_conv.kernel], axis=3 if transposed else 2)
+        if transposed:
+            outputs = tf.nn.conv2d_transpose(joined, kernel, [6, 16, 16, 5], strides, "SAME")
+        else:
+            outputs = tf.nn.conv2d(joined, kernel, strides, "SAME")
+        return outputs + layer.conv.bias
+
+    def split():
+        return layer(variables[0], layer.project(variables[1]))
+
+    split()  # makes the weights
+    results = []
+    for form in (plain, split):
+        with tf.GradientTape() as tape:
+            outputs = form()
+            loss = tf.reduce_sum(tf.sin(outputs))
+        results.append([outputs, *tape.gradient(loss, [*variables, *layer.trainable_variables])])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("terms", [1, 3, 5])
+def test_frames_without_a_skip_of_their_own_share_the_last(terms):
+    outputs, skips = _random(5 * 2, 3, 3, 4), _random(terms, 2, 3, 3, 4, seed=1)
+    result = blocks.add_frame_terms(tf.constant(outputs), tf.constant(skips)).numpy().reshape(5, 2, 3, 3, 4)
+    for frame in range(5):
+        expected = outputs.reshape(5, 2, 3, 3, 4)[frame] + skips[min(frame, terms - 1)]
+        np.testing.assert_allclose(result[frame], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_decoders_shared_skips_equal_repeated_ones(backbone):
+    decoder = backbone.Decoder(32, 1, 6, 2, seed=_seed())
+    encoder = backbone.Encoder(32, 6, 2, seed=_seed())
+    g, frames = _random(4, 3, 6), np.random.default_rng(1).random((2, 3, 32, 32, 1), np.float32)
+    _, skips = encoder(frames.reshape(6, 32, 32, 1))
+    skips = [tf.reshape(skip, [2, 3, *skip.shape[1:]]) for skip in skips]
+    repeated = [tf.concat([skip, skip[1:], skip[1:]], axis=0) for skip in skips]  # frames 0, 1, 1, 1
+    shared = decoder(g, decoder.project_skips(skips), training=True)
+    np.testing.assert_allclose(shared, decoder(g, decoder.project_skips(repeated), training=True), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 7, 3), (20, 3)])
+@pytest.mark.parametrize("training", [False, True])
+def test_batch_normalisation_equals_keras_own(shape, training):
+    fused, plain = BatchNorm(seed=_seed()), keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+    x = tf.Variable(2 + 3 * _random(*shape))
+    for layer in (fused, plain):
+        layer.build(shape)
+    plain.set_weights([w + 0.1 for w in fused.get_weights()])
+    fused.set_weights(plain.get_weights())
+    results = []
+    for layer in (fused, plain):
+        with tf.GradientTape() as tape:
+            y = layer(x, training=training)
+            loss = tf.reduce_sum(tf.sin(y))
+        results.append([y, *tape.gradient(loss, [x, *layer.trainable_variables])])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(fused.moving_mean, plain.moving_mean, rtol=1e-5)
+    samples = np.prod(shape[:-1])
+    if training:  # the stored variance is the unbiased one
+        biased = (np.array(fused.moving_variance) - 0.9 * 1.1) / 0.1 * (samples - 1) / samples
+        np.testing.assert_allclose(biased, np.var(x.numpy(), axis=tuple(range(len(shape) - 1))), rtol=1e-3)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_initial_weights_have_the_originals_distribution(backbone):
+    seed = _seed()
+    decoder, encoder = backbone.Decoder(64, 1, 64, 16, seed=seed), backbone.Encoder(64, 64, 16, seed=seed)
+    _, skips = encoder(np.zeros([1, 64, 64, 1], np.float32))
+    decoder(np.zeros([1, 1, 64], np.float32), decoder.project_skips([skip[tf.newaxis] for skip in skips]))
+    kernels = [w.numpy() for w in encoder.weights + decoder.weights if w.path.endswith("kernel") and w.shape[-1] > 8]
+    for kernel in kernels:
+        assert abs(kernel.mean()) < 0.004 and 0.016 < kernel.std() < 0.025
+    assert len({kernel.tobytes() for kernel in kernels}) == len(kernels), "two layers have the same weights"
+    gammas = np.concatenate([w.numpy() for w in encoder.weights + decoder.weights if w.path.endswith("gamma")])
+    assert abs(gammas.mean() - 1) < 0.01 and 0.01 < gammas.std() < 0.03
+    biases = [w.numpy() for w in encoder.weights + decoder.weights if w.path.endswith(("bias", "beta"))]
+    assert not any(bias.any() for bias in biases)
