@@ -58,5 +58,6 @@ def _user_errors() -> tuple[type[Exception], ...]:
         "svg_tf.data.errors": "DataError",
         "svg_tf.checkpoints": "CheckpointError",
         "svg_tf.training": "NonFiniteError",
+        "svg_tf.torch_import.records": "TorchFileError",
     }
     return tuple(getattr(sys.modules[module], name) for module, name in names.items() if module in sys.modules)

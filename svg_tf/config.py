@@ -98,8 +98,8 @@ class Config:
     )
     resize: str = _field(
         "crop",
-        "how a frame of videos becomes square: crop (scale the shorter side, keep the centre) or squash; kth is always "
-        "squashed, as published",
+        "how a frame of videos becomes square: crop (scale the shorter side, keep the centre) or squash; kth is "
+        "always squashed, as published",
         ("crop", "squash"),
     )
     frame_stride: int = _field(1, "take every n-th frame of kth, bair and videos; 1 takes all")
@@ -288,6 +288,6 @@ class Config:
             frames = (max(self.n_frames, self.n_eval) - 1) * self.frame_stride + 1
             if frames > _BAIR_FRAMES:
                 raise ConfigError(
-                    f"clips of {frames} frames are asked for, but a trajectory of bair has {_BAIR_FRAMES}: lower n_past, "
-                    "n_future, n_eval or frame_stride"
+                    f"clips of {frames} frames are asked for, but a trajectory of bair has {_BAIR_FRAMES}: lower "
+                    "n_past, n_future, n_eval or frame_stride"
                 )

@@ -4,14 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from svg_tf.metrics.psnr import psnr
 from svg_tf.metrics.ssim import ssim
-
-METRICS = {"PSNR": psnr, "SSIM": ssim}
 
 
 class Scores(NamedTuple):
-    """Means over clips and predicted frames, by metric: PSNR in dB, SSIM at most 1; more is better."""
+    """By metric, on the predicted frames alone; more is better.
+
+    PSNR is that of the squared error averaged over clips and frames, in dB: a clip in which nothing moves, which
+    copying predicts without any error, then counts as one clip and not as an infinity. SSIM is the mean.
+    """
 
     best: dict[str, float]  # of the S samples, each metric choosing its own best for each clip
     mean: dict[str, float]  # over the S samples
@@ -20,29 +21,37 @@ class Scores(NamedTuple):
 
 
 def score(context: np.ndarray, future: np.ndarray, samples: np.ndarray) -> Scores:
-    """Scores samples of a batch of clips on the predicted frames only.
+    """Scores samples of a batch of clips.
 
     Args:
         context: float32 [B, P, H, W, C] in [0, 1].
         future: the truth, float32 [B, T, H, W, C] in [0, 1].
         samples: float32 [S, B, T, H, W, C] in [0, 1].
     """
-    trivial = {"copy_last": np.broadcast_to(context[:, -1:], future.shape), "black": np.zeros_like(future)}
-    rows: dict[str, dict[str, float]] = {name: {} for name in Scores._fields}
-    for metric, function in METRICS.items():
-        values = clip_scores(function(future, samples))  # [S, B]
-        rows["best"][metric] = float(values.max(axis=0).mean())
-        rows["mean"][metric] = float(values.mean())
-        for name, frames in trivial.items():
-            rows[name][metric] = float(clip_scores(function(future, frames)).mean())
+    errors, similarities = _clip_errors(future, samples), _clip_similarities(future, samples)  # [S, B]
+    rows = {
+        "best": _row(errors.min(axis=0), similarities.max(axis=0)),
+        "mean": _row(errors, similarities),
+    }
+    for name, frames in {"copy_last": context[:, -1:], "black": np.zeros_like(future[:, :1])}.items():
+        frames = np.broadcast_to(frames, future.shape)
+        rows[name] = _row(_clip_errors(future, frames), _clip_similarities(future, frames))
     return Scores(**rows)
 
 
 def best_samples(future: np.ndarray, samples: np.ndarray) -> np.ndarray:
     """The number of each clip's best sample by SSIM of its predicted frames: int64 [B]."""
-    return clip_scores(ssim(future, samples)).argmax(axis=0)
+    return _clip_similarities(future, samples).argmax(axis=0)
 
 
-def clip_scores(frame_scores) -> np.ndarray:
-    """A clip's score is the mean of its frames': float32 [..., T] -> [...]."""
-    return np.asarray(frame_scores).mean(axis=-1)
+def _row(errors: np.ndarray, similarities: np.ndarray) -> dict[str, float]:
+    with np.errstate(divide="ignore"):
+        return {"PSNR": float(-10 * np.log10(errors.mean())), "SSIM": float(similarities.mean())}
+
+
+def _clip_errors(future: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    return np.square(frames - future).mean(axis=(-4, -3, -2, -1), dtype=np.float64)
+
+
+def _clip_similarities(future: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    return ssim(future, frames).numpy().mean(axis=-1)

@@ -76,10 +76,10 @@ def compiled_model(config: Config) -> SVG:
     """A new model with its optimizer, ready for fit."""
     model = SVG(config)
     optimizer = keras.optimizers.Adam(
-        LearningRate(config), beta_1=0.9, epsilon=1e-8, global_clipnorm=config.clip_norm or None
+        LearningRate(config), beta_1=0.9, epsilon=1e-8, global_clipnorm=config.clip_norm or None, name="adam"
     )
     if config.mixed_precision == "float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale")
     model.compile(optimizer, jit_compile=use_jit(config), auto_scale_loss=False)
     optimizer.build(model.trainable_variables)
     return model
@@ -103,9 +103,15 @@ class FiniteLoss(keras.callbacks.Callback):
         self._run_dir = config.run_dir
 
     def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            losses = ", ".join(f"{name} {value}" for name, value in logs.items())
-            raise NonFiniteError(_not_finite(self._run_dir, f"the loss at step {int(self.model.updates)} ({losses})"))
+        self._check(logs, "loss")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs, "val_loss")
+
+    def _check(self, logs: dict[str, float], name: str) -> None:
+        if not math.isfinite(logs[name]):
+            values = ", ".join(f"{name} {value}" for name, value in logs.items())
+            raise NonFiniteError(_not_finite(self._run_dir, f"{name} at step {int(self.model.updates)} ({values})"))
 
 
 class Saver(keras.callbacks.Callback):
@@ -182,6 +188,7 @@ def _fit(model, config, train_data, validation_data, callbacks) -> None:
                     steps_per_epoch=steps,
                     validation_data=validation_data,
                     callbacks=callbacks,
+                    shuffle=False,  # the data comes in its order
                     verbose=0,
                 )
 

@@ -34,7 +34,7 @@ class Row(NamedTuple):
     """One video of a picture.
 
     Attributes:
-        label: what it is, for example "Best of 100".
+        label: what it is, for example "Best of 100"; in ASCII, which is what the font has.
         frames: float32 [T, H, W, C] in [0, 1], or uint8; C is 1 (grey) or 3 (RGB).
         kind: "truth" or "prediction"; the first n_past frames of either are context.
     """
@@ -63,14 +63,8 @@ class _Layout(NamedTuple):
             raise ValueError(f"scale is {scale}, but must be at least 1")
         side = min(height, width) * scale
         border = max(3, side // 32)
-        return cls(
-            scale=scale,
-            width=width * scale + 2 * border,
-            height=height * scale + 2 * border,
-            border=border,
-            gap=max(3, side // 16),
-            text=int(np.clip(text * side, 12, 26)),
-        )
+        gap, text = max(3, side // 16), int(np.clip(text * side, 12, 26))
+        return cls(scale, width * scale + 2 * border, height * scale + 2 * border, border, gap, text)
 
     def paste(self, canvas: np.ndarray, frame: np.ndarray, colour: tuple[int, int, int], x: int, y: int) -> None:
         """Draws a frame, uint8 [H, W, C], enlarged without smoothing and with its border, at the canvas' (x, y)."""
@@ -78,6 +72,13 @@ class _Layout(NamedTuple):
         place[:] = colour
         inside = slice(self.border, -self.border)
         place[inside, inside] = frame.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
+
+
+class _Text(NamedTuple):
+    text: str
+    place: tuple[float, float]
+    anchor: str
+    width: float
 
 
 def strip(rows: Sequence[Row], n_past: int, scale: int | None = None) -> Image.Image:
@@ -113,18 +114,19 @@ def strip(rows: Sequence[Row], n_past: int, scale: int | None = None) -> Image.I
     ]
     for _, colour, x0, x1 in spans:
         draw.rectangle([x0, bar, x1 - 1, bar + layout.border - 1], fill=colour)
-    words = [(word, ((x0 + x1) / 2, margin + line / 2), "mm") for word, _, x0, x1 in spans]
-    _texts(draw, words, min(x1 - x0 for _, _, x0, x1 in spans), layout.text)
+    words = [_Text(word, ((x0 + x1) / 2, margin + line / 2), "mm", x1 - x0) for word, _, x0, x1 in spans]
+    _write(draw, words, layout.text)
     x = lefts[n_past] - (divider + layout.gap + layout.border) // 2
     draw.rectangle([x, bar, x + max(1, layout.border // 2), tops[-1] + layout.height - 1], fill=_INK)
 
     axis = bar + layout.border + line / 2
     # Every second, third, ... time is labelled where frames are too narrow for all.
     every = -(-round(_font(layout.text).getlength(f"{frames}") + layout.gap) // pitch)
-    times = [(str(t), (lefts[t] + layout.width / 2, axis), "mm") for t in range(0, frames, every)]
-    _texts(draw, [("t =", (lefts[0] - layout.gap, axis), "rm"), *times], gutter, layout.text)
-    labels = [(row.label, (lefts[0] - 2 * layout.gap, y + layout.height / 2), "rm") for row, y in zip(rows, tops)]
-    _texts(draw, labels, gutter - layout.gap, layout.text)
+    times = [_Text(str(t), (lefts[t] + layout.width / 2, axis), "mm", every * pitch) for t in range(0, frames, every)]
+    _write(draw, [_Text("t =", (lefts[0] - layout.gap, axis), "rm", gutter), *times], layout.text)
+    x, middles = lefts[0] - 2 * layout.gap, [y + layout.height / 2 for y in tops]
+    labels = [_Text(row.label, (x, y), "rm", gutter - layout.gap) for row, y in zip(rows, middles, strict=True)]
+    _write(draw, labels, layout.text)
     return image
 
 
@@ -159,8 +161,9 @@ def animation(clips: Sequence[Sequence[Row]], n_past: int, scale: int | None = N
     bottom = tops[-1] + layout.height + 2 * layout.gap
 
     image = Image.new("RGB", (width + 2 * margin, bottom + layout.border + line + margin), _BACKGROUND)
-    labels = [(label, (x + layout.width / 2, margin + line / 2), "mm") for (label, _), x in zip(heads[0], lefts)]
-    _texts(ImageDraw.Draw(image), labels, layout.width, layout.text)
+    middles = [(x + layout.width / 2, margin + line / 2) for x in lefts]
+    labels = [_Text(row.label, place, "mm", layout.width) for row, place in zip(clips[0], middles, strict=True)]
+    _write(ImageDraw.Draw(image), labels, layout.text)
     canvas = np.array(image)
 
     images = []
@@ -251,8 +254,8 @@ def _footer(
             draw.rectangle([start, y, stop - 1, y + layout.border - 1], fill=colour)
     middle = y + layout.border + 0.75 * layout.text
     phase = "context" if t < n_past else "prediction"
-    texts = [(f"t = {t} / {frames}", (x, middle), "lm"), (phase, (x + width, middle), "rm")]
-    _texts(draw, texts, width // 2, layout.text)
+    time = _Text(f"t = {t} / {frames}", (x, middle), "lm", width / 2)
+    _write(draw, [time, _Text(phase, (x + width, middle), "rm", width / 2)], layout.text)
 
 
 @functools.lru_cache
@@ -260,19 +263,17 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def _texts(
-    draw: ImageDraw.ImageDraw, texts: Sequence[tuple[str, tuple[float, float], str]], width: float, size: int
-) -> None:
-    """Draws (text, position, anchor) in one size, small enough for all to fit the width, and cuts what never fits."""
-    texts = [(" ".join(text.split()), position, anchor) for text, position, anchor in texts]
-    while size > _SMALLEST_TEXT and any(_font(size).getlength(text) > width for text, _, _ in texts):
+def _write(draw: ImageDraw.ImageDraw, texts: Sequence[_Text], size: int) -> None:
+    """Draws texts in one size, small enough for all of them if that is legible, and cuts those that never fit."""
+    texts = [text._replace(text=" ".join(text.text.split())) for text in texts]
+    while size > _SMALLEST_TEXT and any(_font(size).getlength(text.text) > text.width for text in texts):
         size -= 1
-    for text, position, anchor in texts:
+    for text, place, anchor, width in texts:
         if _font(size).getlength(text) > width:
             while text and _font(size).getlength(text + "...") > width:
                 text = text[:-1]
             text += "..."
-        draw.text(position, text, fill=_INK, font=_font(size), anchor=anchor)
+        draw.text(place, text, fill=_INK, font=_font(size), anchor=anchor)
 
 
 def _shared_palette(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -172,7 +172,6 @@ def test_frames_are_the_cut_off_sum_of_the_digits_at_their_positions(num_digits,
     for b, t, n in np.ndindex(6, config.n_frames, num_digits):
         y, x = truth.positions[b, t, n].numpy()
         canvas[b, t, y : y + digit_size, x : x + digit_size, 0] += images[truth.digits[b, n]]
-    assert (canvas.max() > 255) == (num_digits > 1)
     assert frames.dtype == tf.uint8
     np.testing.assert_array_equal(frames, np.minimum(canvas, 255))
 

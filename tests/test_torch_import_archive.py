@@ -151,7 +151,7 @@ def test_the_smallest_archive_is_read(tmp_path):
         "archive/../../data/0",
         "archive/./data/0",
         "archive//data/0",
-        "archive\\data\\0",
+        "archive/..\\..\\0",
         "C:\\windows\\data",
         "other/data/0",
         "data.pkl",

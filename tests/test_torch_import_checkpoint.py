@@ -185,6 +185,7 @@ def test_options_keep_plain_values_and_describe_the_rest(tmp_path):
     file = TorchFile()
     options = {
         "none": None,
+        "long": -(2**40),
         "list": [1, "a", 2.5, [3]],
         "tuple": (True,),
         "long_list": [0] * 101,
@@ -198,6 +199,7 @@ def test_options_keep_plain_values_and_describe_the_rest(tmp_path):
     found = read_checkpoint(file.write(tmp_path / "m.pth", root, "stream")).options
     assert found == {
         "none": None,
+        "long": -(2**40),
         "list": [1, "a", 2.5, "<list>"],
         "tuple": [True],
         "long_list": "<list>",

@@ -1,0 +1,52 @@
+"""Batches of clips for training, validation and test."""
+
+import importlib
+from typing import Any
+
+import tensorflow as tf
+
+from svg_tf.config import Config
+
+TEST_CLIPS = 1_000
+
+# Module and class. A source is a class of (config, split) whose frames(indices int64 [B]) gives the clips uint8
+# [B, T, H, W, C]. Loaded when wanted: some need decoders or TensorFlow Datasets, which take seconds to load.
+_SOURCES = {
+    "smmnist": ("moving_mnist", "MovingMNIST"),
+    "kth": ("kth", "KTH"),
+    "bair": ("bair", "BAIR"),
+    "videos": ("videos", "Videos"),
+}
+
+
+def make_dataset(config: Config, split: str, first_step: int = 0, n_clips: int | None = None) -> tf.data.Dataset:
+    """Batches of uint8 frames [B, T, H, W, C], B = config.batch_size, batch i made of the clips i*B to i*B+B-1.
+
+    Clips have n_frames frames in training and validation, n_eval in the test. A batch is a pure function of its
+    number, the split and, in training, config.seed; order and content do not depend on the threads that make it.
+
+    Args:
+        config: the run's configuration.
+        split: train, validation or test.
+        first_step: number of the first batch: a run resumed at step k goes on with first_step=k.
+        n_clips: clips in all, the last batch being smaller if need be; default: without end for train,
+            validation_steps batches for validation, and for test what the source has, 1,000 at most.
+
+    Raises:
+        DataError: the split is unknown, or data is missing or damaged.
+    """
+    source = make_source(config, split)
+    if n_clips is None:
+        test = getattr(source, "test_clips", TEST_CLIPS)
+        n_clips = {"train": None, "validation": config.validation_steps * config.batch_size, "test": test}[split]
+    start = first_step * config.batch_size
+    indices = tf.data.Dataset.counter(start) if n_clips is None else tf.data.Dataset.range(start, n_clips)
+    whole = n_clips is None or n_clips % config.batch_size == 0
+    batches = indices.batch(config.batch_size, drop_remainder=whole)  # int64 [B]
+    return batches.map(source.frames, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def make_source(config: Config, split: str) -> Any:
+    """The source of the clips of a split; see make_dataset."""
+    module, name = _SOURCES[config.dataset]
+    return getattr(importlib.import_module(f"svg_tf.data.{module}"), name)(config, split)

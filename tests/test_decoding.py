@@ -1,0 +1,195 @@
+"""Tests of svg_tf/data/decoding.py."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import video_files
+from PIL import Image
+
+from svg_tf.data import decoding
+from svg_tf.data.decoding import Form
+from svg_tf.data.errors import DataError
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+COLOUR = Form(32, 3, "crop")
+GREY = Form(32, 1, "crop")
+
+
+def read(path, form=COLOUR, **options):
+    return np.stack(list(decoding.read(str(path), form, **options)))
+
+
+def pillow(image, size):
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC), np.int64)
+
+
+@pytest.mark.parametrize("ending", sorted(video_files.CODECS))
+def test_a_video_has_all_its_frames_in_order_and_in_the_right_colours(ending, tmp_path):
+    video = video_files.frames(23)
+    video_files.write_video(tmp_path / f"a{ending}", video)
+    decoded = read(tmp_path / f"a{ending}")
+    expected = np.stack([pillow(frame, (43, 32))[:, 5:37] for frame in video])
+    assert decoded.shape == (23, 32, 32, 3) and decoded.dtype == np.uint8
+    worst = 12 if ending == ".gif" else 5  # GIF was written with 8 bits a pixel
+    error = decoded.astype(int) - expected
+    assert np.abs(error).mean() < worst
+    assert np.abs(error.mean(axis=(1, 2))).max() < worst  # of every frame and colour
+
+
+@pytest.mark.parametrize("ending", sorted(video_files.CODECS))
+@pytest.mark.parametrize("faststart", [False, True])
+def test_a_video_cut_at_any_tenth_is_told_from_a_whole_one(ending, faststart, tmp_path):
+    if faststart and ending not in (".mp4", ".mov"):
+        pytest.skip("an option of MP4 and MOV alone")
+    path = tmp_path / f"whole{ending}"
+    video_files.write_video(path, video_files.frames(40), faststart=faststart)
+    whole, data = read(path), path.read_bytes()
+    for tenth in range(10):
+        cut = tmp_path / f"cut{ending}"
+        cut.write_bytes(data[: len(data) * tenth // 10])
+        try:
+            decoded = read(cut)
+        except DataError as error:
+            assert "empty" in str(error) if tenth == 0 else "cut short" in str(error) or "cannot be read" in str(error)
+            continue
+        # Only a file that lost its index alone, or a single frame, may pass for whole.
+        assert len(decoded) >= len(whole) - 1, f"{tenth} tenths gave {len(decoded)} frames of {len(whole)}"
+        np.testing.assert_array_equal(decoded, whole[: len(decoded)])
+
+
+def test_cropping_keeps_the_centre_and_squashing_keeps_everything(tmp_path):
+    image = np.zeros((1, 40, 100, 3), np.uint8)
+    image[:, :, :30] = (255, 0, 0)
+    image[:, :, 70:] = (0, 0, 255)
+    np.save(tmp_path / "wide.npy", image)
+    cropped = read(tmp_path / "wide.npy", Form(32, 3, "crop"))[0]
+    squashed = read(tmp_path / "wide.npy", Form(32, 3, "squash"))[0]
+    assert cropped.max() == 0
+    assert (squashed[:, :9] == (255, 0, 0)).all() and (squashed[:, -9:] == (0, 0, 255)).all()
+    tall = np.ascontiguousarray(image.transpose(0, 2, 1, 3))
+    np.save(tmp_path / "tall.npy", tall)
+    assert read(tmp_path / "tall.npy", Form(32, 3, "crop")).max() == 0
+
+
+def test_resizing_is_the_bicubic_of_another_library(tmp_path):
+    video = video_files.frames(3, width=150, height=100)
+    np.save(tmp_path / "a.npy", video)
+    for name, form in (("squash", Form(64, 3, "squash")), ("crop", Form(64, 3, "crop"))):
+        size = (64, 64) if name == "squash" else (96, 64)
+        expected = np.stack([pillow(frame, size) for frame in video])
+        expected = expected[:, :, 16:80] if name == "crop" else expected
+        assert np.abs(read(tmp_path / "a.npy", form) - expected).max() <= 2
+
+
+def test_grey_is_the_luma_of_the_colours(tmp_path):
+    video = video_files.frames(2, width=32, height=32)
+    np.save(tmp_path / "a.npy", video)
+    luma = (video @ [0.299, 0.587, 0.114])[..., None]
+    assert np.abs(read(tmp_path / "a.npy", GREY) - luma).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_frames_of_the_right_form_come_through_exactly(channels, tmp_path):
+    video = np.random.default_rng(0).integers(0, 256, (5, 32, 32, channels), np.uint8)
+    np.save(tmp_path / "a.npy", video)
+    np.savez_compressed(tmp_path / "b.npz", anything=video if channels == 3 else video[..., 0])
+    (tmp_path / "c").mkdir()
+    for number, frame in enumerate(video):
+        Image.fromarray(frame if channels == 3 else frame[..., 0]).save(tmp_path / "c" / f"frame{number + 8}.png")
+    for name in ("a.npy", "b.npz", "c"):
+        np.testing.assert_array_equal(read(tmp_path / name, Form(32, channels, "crop")), video)
+
+
+def test_a_folder_of_images_is_read_in_the_order_of_the_numbers(tmp_path):
+    for number in (1, 2, 9, 10, 11, 100):
+        Image.fromarray(np.full((32, 32), number, np.uint8)).save(tmp_path / f"im{number}.png")
+    assert read(tmp_path, GREY)[:, 0, 0, 0].tolist() == [1, 2, 9, 10, 11, 100]
+
+
+def test_a_video_that_was_filmed_upright_is_upright(tmp_path):
+    video = np.zeros((6, 32, 32, 3), np.uint8)
+    video[:, :16] = 255  # the upper half
+    for angle, bright in ((90, "left"), (-90, "right"), (180, "lower")):
+        video_files.write_video(tmp_path / "a.mp4", video, rotation=angle)
+        decoded = read(tmp_path / "a.mp4")[0].astype(int)
+        halves = {"left": decoded[:, :12], "right": decoded[:, -12:], "lower": decoded[-12:], "upper": decoded[:12]}
+        assert max(halves, key=lambda side: halves[side].mean()) == bright, angle
+
+
+def test_frames_of_another_size_than_asked_for_are_an_error(tmp_path):
+    video_files.write_video(tmp_path / "a.avi", video_files.frames(5))
+    assert len(read(tmp_path / "a.avi", size=(64, 48))) == 5
+    with pytest.raises(DataError, match="frame 0 is 64x48, not 160x120"):
+        read(tmp_path / "a.avi", size=(160, 120))
+
+
+def test_frames_of_several_sizes_are_an_error(tmp_path):
+    for number, width in enumerate((32, 32, 40)):
+        Image.new("RGB", (width, 32)).save(tmp_path / f"{number}.png")
+    with pytest.raises(DataError, match="frame 2 is 40x32, not 32x32"):
+        read(tmp_path)
+
+
+def test_what_is_no_video_says_why(tmp_path):
+    def file(name, data):
+        (tmp_path / name).write_bytes(data)
+        return tmp_path / name
+
+    def array(name, value):
+        np.save(tmp_path / name, value)
+        return tmp_path / name
+
+    np.savez(tmp_path / "two.npz", a=np.zeros(1), b=np.zeros(1))
+    (tmp_path / "folder").mkdir()
+    file("folder/1.png", b"no image")
+    good = array("good.npy", np.zeros((9, 8, 8), np.uint8)).read_bytes()
+    cases = [
+        (file("empty.mp4", b""), "is empty"),
+        (file("text.mp4", b"this is no video, but a text " * 99), "cannot be read: Invalid data"),
+        (file("text.npy", b"text"), "cannot be read"),
+        (file("cut.npy", good[:-9]), "cannot be read: mmap length is greater than filesize"),
+        (file("cut.npz", b"PK\x03\x04"), "cannot be read"),
+        (tmp_path / "two.npz", "holds 2 arrays"),
+        (array("float.npy", np.zeros((3, 8, 8))), r"is float64 \[3, 8, 8\], but must be uint8"),
+        (array("flat.npy", np.zeros((8, 8), np.uint8)), r"is uint8 \[8, 8\]"),
+        (array("rgba.npy", np.zeros((3, 8, 8, 4), np.uint8)), r"is uint8 \[3, 8, 8, 4\]"),
+        (array("none.npy", np.zeros((0, 8, 8), np.uint8)), "has no pixels"),
+        (array("pickle.npy", np.array([{}])), "cannot be read: Object arrays"),
+        (tmp_path / "folder", "1.png cannot be read"),
+        (tmp_path / "missing.mp4", "cannot be read: No such file"),
+    ]
+    for path, reason in cases:
+        with pytest.raises(DataError, match=reason):
+            read(path)
+
+
+def test_a_sound_file_has_no_video(tmp_path):
+    av = video_files.av
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=48000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        sound.rate = 48000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+    with pytest.raises(DataError, match="has no video stream"):
+        read(tmp_path / "a.mp4")
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the sample videos are not here")
+def test_real_videos_are_decoded_whole():
+    counts = {"kth/videos/person01_boxing_d1_uncomp.avi": 360, "kth/videos/person01_walking_d1_uncomp.avi": 555}
+    counts |= {"kth/videos/person04_running_d1_uncomp.avi": 242, "videos/carphone_pristine.mp4": 120}
+    for name, count in counts.items():
+        assert len(read(SHARED / name, GREY)) == count
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the sample videos are not here")
+def test_real_videos_cut_at_any_tenth_are_told(tmp_path):
+    for name in ("kth/videos/person04_running_d1_uncomp.avi", "videos/carphone_pristine.mp4"):
+        data = (SHARED / name).read_bytes()
+        cut = tmp_path / Path(name).name
+        for tenth in range(10):
+            cut.write_bytes(data[: len(data) * tenth // 10])
+            with pytest.raises(DataError):
+                read(cut)

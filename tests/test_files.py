@@ -1,0 +1,43 @@
+import os
+import stat
+
+import pytest
+
+from svg_tf import files
+
+
+def test_a_file_is_written_with_its_folders(tmp_path):
+    path = tmp_path / "a" / "b.txt"
+    files.write_text(str(path), "höhe")
+    assert path.read_text(encoding="utf-8") == "höhe"
+    assert os.listdir(path.parent) == ["b.txt"]
+
+
+def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "b.txt"
+    files.write_text(str(path), "old")
+
+    def fail(aside):
+        with open(aside, "w") as file:
+            file.write("half")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        files.write_with(str(path), fail)
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["b.txt"]
+
+
+def test_the_file_is_readable_as_the_umask_says(tmp_path):
+    old = os.umask(0o022)
+    try:
+        files.write_text(str(tmp_path / "b.txt"), "x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(os.stat(tmp_path / "b.txt").st_mode) == 0o644
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    (tmp_path / ".aside-x.npz").write_text("half")
+    (tmp_path / "whole.npz").write_text("whole")
+    files.remove_asides(str(tmp_path))
+    assert os.listdir(tmp_path) == ["whole.npz"]

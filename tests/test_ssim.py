@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from skimage.metrics import structural_similarity
+
+from svg_tf.metrics import ssim as ssim_module
+from svg_tf.metrics.ssim import ssim
+
+_CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def _frames(*shape, seed=0):
+    return np.random.default_rng(seed).random(shape, np.float32)
+
+
+def _distorted(truth, amount=0.1, seed=1):
+    noise = amount * np.random.default_rng(seed).standard_normal(truth.shape)
+    return np.clip(truth + noise, 0, 1).astype(np.float32)
+
+
+def _expected(truth, prediction):
+    """scikit-image's map in float64, cut to the positions at which the whole window lies inside the frame."""
+    _, similarity = structural_similarity(
+        truth.astype(np.float64),
+        prediction.astype(np.float64),
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=1,
+        channel_axis=-1,
+        full=True,
+    )
+    return similarity[5:-5, 5:-5].mean()
+
+
+@pytest.mark.parametrize("shape", [[16, 24, 1], [32, 16, 3], [11, 11, 1]])
+def test_every_frame_scores_as_scikit_image_has_it(shape):
+    truth = _frames(2, 3, *shape)
+    prediction = _distorted(truth)
+    scores = ssim(truth, prediction)
+    assert scores.dtype == tf.float32
+    for place in np.ndindex(2, 3):
+        np.testing.assert_allclose(scores[place], _expected(truth[place], prediction[place]), atol=1e-6)
+
+
+@pytest.mark.parametrize("level", [0.02, 0.5, 1.0])
+def test_flat_frames_score_their_closed_form_where_float32_would_not(level):
+    truth = np.full([16, 16, 1], level, np.float32)
+    prediction = np.float32(0.99) * truth
+    x, y = np.float64(level), np.float64(prediction.flat[0])
+    expected = (2 * x * y + 1e-4) / (x * x + y * y + 1e-4)
+    np.testing.assert_allclose(ssim(truth, prediction), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["bair", "kth/clips"])
+def test_real_frames_score_as_scikit_image_has_it(name):
+    paths = sorted((_CLIPS / name).glob("*/*.png"))[::5]
+    if not paths:
+        pytest.skip(f"there are no clips in shared/data/{name}")
+    frames = np.stack([np.asarray(Image.open(path), np.float32) / 255 for path in paths])
+    frames = frames.reshape(*frames.shape[:3], -1)
+    scores = ssim(frames[:-1], frames[1:])
+    expected = [_expected(truth, prediction) for truth, prediction in zip(frames, frames[1:], strict=False)]
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
+def test_ordinary_frames_score_as_tensorflow_has_it():
+    truth = _frames(4, 32, 32, 3)
+    np.testing.assert_allclose(ssim(truth, _distorted(truth)), tf.image.ssim(truth, _distorted(truth), 1.0), atol=1e-5)
+
+
+def test_identical_frames_score_one_and_negatives_score_below_zero():
+    truth = _frames(2, 16, 16, 1)
+    np.testing.assert_array_equal(ssim(truth, truth), [1, 1])
+    assert np.all(ssim(truth, 1 - truth) < 0)
+
+
+def test_a_truth_scores_all_its_samples_in_chunks_that_do_not_divide_them(monkeypatch):
+    monkeypatch.setattr(ssim_module, "_CHUNK", 5)
+    truth = _frames(2, 3, 16, 16, 1)
+    samples = np.stack([_distorted(truth, 0.1 * number, number) for number in range(1, 5)])
+    scores = ssim(truth, samples)
+    assert scores.shape == [4, 2, 3]
+    for place in np.ndindex(4, 2, 3):
+        np.testing.assert_allclose(scores[place], _expected(truth[place[1:]], samples[place]), atol=1e-6)
+
+
+def test_one_truth_frame_scores_all_frames():
+    truth, predictions = _frames(1, 16, 16, 1), _frames(3, 16, 16, 1, seed=1)
+    expected = [_expected(truth[0], prediction) for prediction in predictions]
+    np.testing.assert_allclose(ssim(truth, predictions), expected, atol=1e-6)
+    np.testing.assert_allclose(ssim(predictions, truth), expected, atol=1e-6)
+
+
+def test_one_frame_scores_a_scalar_and_graphs_score_the_same():
+    truth, prediction = _frames(16, 16, 1), _frames(16, 16, 1, seed=1)
+    eager = ssim(truth, prediction)
+    assert eager.shape == []
+    unknown = tf.function(ssim, input_signature=[tf.TensorSpec([None, None, 1])] * 2)
+    np.testing.assert_allclose(unknown(truth, prediction), eager, atol=1e-6)
+    np.testing.assert_allclose(tf.function(ssim, jit_compile=True)(truth, prediction), eager, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "message"),
+    [
+        (_frames(10, 32, 1), _frames(10, 32, 1), "10x32 pixels.*at least 11x11"),
+        (_frames(32, 10, 1), _frames(32, 10, 1), "32x10 pixels.*at least 11x11"),
+        (_frames(2, 16, 16, 1), _frames(2, 16, 16, 3), "do not match"),
+        (np.zeros([16, 16, 1], np.uint8), _frames(16, 16, 1), "truth is uint8"),
+    ],
+)
+def test_frames_that_cannot_be_compared_are_refused(truth, prediction, message):
+    with pytest.raises(ValueError, match=message):
+        ssim(truth, prediction)
