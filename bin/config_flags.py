@@ -53,7 +53,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _user_errors() -> tuple[type[Exception], ...]:
-    """The errors that name a value and a remedy, of the modules that are loaded: an error was raised by one of them."""
+    """The errors that name a value and a remedy, of the modules that are loaded: one of those raised it."""
     names = {
         "svg_tf.data.errors": "DataError",
         "svg_tf.checkpoints": "CheckpointError",

@@ -69,10 +69,9 @@ def save(path: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def prune(run_dir: str, keep: int) -> None:
-    """Removes all but the latest step checkpoints, and what a killed process left half-written."""
+    """Removes all but the latest step checkpoints."""
     for step in steps(run_dir)[:-keep]:
         os.remove(path_of(run_dir, step))
-    files.remove_asides(folder(run_dir))
 
 
 def read(path: str) -> dict[str, np.ndarray]:

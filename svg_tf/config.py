@@ -136,7 +136,8 @@ class Config:
     batch_size: int = _field(100, "clips in a training batch")
     learning_rate: float = _field(0.002, "Adam's learning rate, after warm-up and before decay")
     learning_rate_schedule: str = _field(
-        "constant", "decay of the learning rate over the whole run: none, a half cosine to 0, or exponential to 1 %",
+        "constant",
+        "decay of the learning rate over the whole run: none, a half cosine to 0, or exponential to 1 %",
         ("constant", "cosine", "exponential"),
     )
     warmup_steps: int = _field(0, "steps over which the learning rate rises linearly from 0; 0 is off")

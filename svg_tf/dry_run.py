@@ -11,8 +11,10 @@ def describe(config: Config) -> str:
     lines = ["configuration", *("  " + line for line in config.to_json().splitlines()[1:-1])]
     try:
         batch = next(iter(make_dataset(config, "train")))
-        lines += [f"one batch of data: uint8 {list(batch.shape)}, values {int(batch.numpy().min())} to "
-                  f"{int(batch.numpy().max())}"]
+        lines += [
+            f"one batch of data: uint8 {list(batch.shape)}, values {int(batch.numpy().min())} to "
+            f"{int(batch.numpy().max())}"
+        ]
     except DataError as error:
         lines += [f"no data: {error}"]
     model = training.compiled_model(config)

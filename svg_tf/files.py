@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Callable
 
-
 _ASIDE = ".aside-"
 
 

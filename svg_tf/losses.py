@@ -18,7 +18,7 @@ class Losses(NamedTuple):
 
 
 def stddev(logvar: tf.Tensor) -> tf.Tensor:
-    """sigma from log sigma^2, float32 of the same shape; the logarithm is limited to -20..20."""
+    """Sigma from log sigma^2, float32 of the same shape; the logarithm is limited to -20..20."""
     return tf.exp(0.5 * tf.clip_by_value(logvar, -LOGVAR_LIMIT, LOGVAR_LIMIT))
 
 
@@ -36,9 +36,7 @@ def reconstruction_loss(frames: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     return steps * tf.reduce_mean(tf.math.squared_difference(frames, predictions))
 
 
-def kl_divergence(
-    posterior: tuple[tf.Tensor, tf.Tensor], prior: tuple[tf.Tensor, tf.Tensor] | None
-) -> tf.Tensor:
+def kl_divergence(posterior: tuple[tf.Tensor, tf.Tensor], prior: tuple[tf.Tensor, tf.Tensor] | None) -> tf.Tensor:
     """KL(q || p), summed over z and time steps, averaged over the batch: (mean, logvar) float32 [T, B, Z] -> scalar.
 
     A prior of None is N(0, I), that of SVG-FP.

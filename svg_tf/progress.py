@@ -12,7 +12,12 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, config: Config, first_step: int):
         super().__init__()
         self._bar = tqdm(
-            total=config.total_steps, initial=first_step, unit="step", dynamic_ncols=True, mininterval=1.0, desc="train"
+            total=config.total_steps,
+            initial=first_step,
+            unit="step",
+            dynamic_ncols=True,
+            mininterval=1.0,
+            desc="train",
         )
         self._config = config
 

@@ -142,9 +142,7 @@ def roll_out(model: SVG, context: tf.Tensor, noise: tf.Tensor) -> Rollout:
     state = observe(model, context, noise[:steps])
     frame, state, prior = advance(model, state, noise[steps])
     kept = (frame, *prior) if prior else (frame,)
-    arrays = tuple(
-        tf.TensorArray(x.dtype, horizon, element_shape=x.shape).write(0, x) for x in kept
-    )
+    arrays = tuple(tf.TensorArray(x.dtype, horizon, element_shape=x.shape).write(0, x) for x in kept)
 
     def body(t, frame, state, arrays):
         frame, state, prior = advance(model, absorb(model, state, frame), noise[steps + t])

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+from svg_tf import files
 from svg_tf.config import Config, ConfigError
 
 # What may change when a run goes on: none of it decides what a step that was already made would have computed.
@@ -21,6 +22,8 @@ def open_run(config: Config) -> None:
     """
     run_dir = config.run_dir
     try:
+        for folder, _, _ in os.walk(run_dir):
+            files.remove_asides(folder)  # of a process that was killed while it wrote
         if os.path.exists(os.path.join(run_dir, "config.json")):
             _check_same(Config.load(run_dir), config)
         elif os.path.isdir(run_dir) and os.listdir(run_dir):

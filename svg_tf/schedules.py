@@ -24,11 +24,14 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         step = tf.cast(step, tf.float32)
         decaying_steps = max(1, self.total_steps - self.warmup_steps)
         progress = tf.clip_by_value((step - self.warmup_steps) / decaying_steps, 0.0, 1.0)
-        rate = self.peak * {
-            "constant": lambda: tf.ones_like(progress),
-            "cosine": lambda: 0.5 * (1.0 + tf.cos(math.pi * progress)),
-            "exponential": lambda: tf.exp(math.log(_FINAL_SHARE) * progress),
-        }[self.kind]()
+        rate = (
+            self.peak
+            * {
+                "constant": lambda: tf.ones_like(progress),
+                "cosine": lambda: 0.5 * (1.0 + tf.cos(math.pi * progress)),
+                "exponential": lambda: tf.exp(math.log(_FINAL_SHARE) * progress),
+            }[self.kind]()
+        )
         return rate * tf.minimum(1.0, (step + 1.0) / max(1, self.warmup_steps))
 
     def get_config(self) -> dict:

@@ -44,7 +44,6 @@ def train(config: Config) -> SVG:
     run.open_run(config)
     model = compiled_model(config)
     variables = checkpoints.named_variables(model, training_state=True)
-    checkpoints.prune(config.run_dir, config.keep_checkpoints)
     arrays = checkpoints.restore_latest(config.run_dir, variables)
     first_step = int(model.updates)
     if first_step >= config.total_steps:
@@ -88,7 +87,8 @@ def compiled_model(config: Config) -> SVG:
 def use_jit(config: Config) -> bool:
     """Whether to compile the training step by XLA.
 
-    auto means on a GPU only: on two CPU cores the published SM-MNIST model took as long a step with as without.
+    auto means on a GPU only. On two CPU cores a step of the SM-MNIST recipe with 8 clips took 0.81 s compiled and
+    0.76 s plain, and the first one 11.7 s and 5.3 s.
     """
     if config.jit_compile == "auto":
         return bool(tf.config.list_physical_devices("GPU"))
@@ -195,7 +195,9 @@ def _fit(model, config, train_data, validation_data, callbacks) -> None:
 
 def _not_finite(run_dir: str, what: str) -> str:
     saved = checkpoints.steps(run_dir)
-    kept = f"the last good checkpoint, {checkpoints.path_of(run_dir, saved[-1])}, is kept" if saved else "none was saved"
+    kept = (
+        f"the last good checkpoint, {checkpoints.path_of(run_dir, saved[-1])}, is kept" if saved else "none was saved"
+    )
     return f"{what} is not finite; {kept}; try a lower --learning_rate or a --clip_norm in a new --run_dir"
 
 

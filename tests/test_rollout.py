@@ -96,7 +96,9 @@ def test_the_prior_along_a_rollout_has_a_spread_for_each_frame(model, clips):
 def test_a_rollout_compiled_by_xla_equals_a_plain_one(small, clips, trained_statistics):
     model = trained_statistics(SVG(small()))
     context = tf.constant(_context(model, clips))
-    eps = noise.rollout_noise(tf.constant(noise.sample_seeds(0, range(2), 2)), model.config.n_past + 3, model.config.z_dim)
+    eps = noise.rollout_noise(
+        tf.constant(noise.sample_seeds(0, range(2), 2)), model.config.n_past + 3, model.config.z_dim
+    )
     plain = rollout.roll_out(model, context, eps).frames
     compiled = tf.function(lambda c, e: rollout.roll_out(model, c, e).frames, jit_compile=True)(context, eps)
     np.testing.assert_allclose(plain, compiled, atol=1e-5)

@@ -21,13 +21,13 @@ def test_warm_up_rises_linearly_to_the_peak(small):
     np.testing.assert_allclose(rates, [0.0025, 0.005, 0.0075, 0.01, 0.01, 0.01], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("kind", "middle", "end"), [("cosine", 0.5, 0.0), ("exponential", math.sqrt(0.01), 0.01)]
-)
+@pytest.mark.parametrize(("kind", "middle", "end"), [("cosine", 0.5, 0.0), ("exponential", math.sqrt(0.01), 0.01)])
 def test_decays_end_with_the_run(small, kind, middle, end):
     config = small(learning_rate=0.01, learning_rate_schedule=kind)
     total = config.total_steps
-    np.testing.assert_allclose(_rates(config, [0, total // 2, total, total + 5]) / 0.01, [1, middle, end, end], atol=1e-6)
+    np.testing.assert_allclose(
+        _rates(config, [0, total // 2, total, total + 5]) / 0.01, [1, middle, end, end], atol=1e-6
+    )
 
 
 def test_beta_is_constant_by_default(small):

@@ -138,7 +138,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoi
 
 def test_a_validation_loss_that_is_not_finite_ends_the_run_too(small, monkeypatch):
     config = small()
-    monkeypatch.setattr(training.SVG, "test_step", lambda self, _: {name: np.float32(np.nan) for name in ("loss", "kl")})
+    monkeypatch.setattr(
+        training.SVG, "test_step", lambda self, _: {name: np.float32(np.nan) for name in ("loss", "kl")}
+    )
     with pytest.raises(training.NonFiniteError, match="^val_loss at step 4 .* is not finite; none was saved"):
         training.train(config)
 
@@ -153,7 +155,9 @@ def test_weights_that_are_not_finite_are_not_saved(small, monkeypatch):
         return model
 
     monkeypatch.setattr(training, "compiled_model", poisoned)
-    with pytest.raises(training.NonFiniteError, match="model/svg/encoder/head/norm/moving_mean is not finite; none was"):
+    with pytest.raises(
+        training.NonFiniteError, match="model/svg/encoder/head/norm/moving_mean is not finite; none was"
+    ):
         training.train(config)
     assert checkpoints.steps(config.run_dir) == []
 

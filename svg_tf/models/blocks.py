@@ -10,7 +10,8 @@ SeedGenerator = keras.random.SeedGenerator
 
 def stage_widths(image_width: int, base_width: int) -> list[int]:
     """Channels of each resolution from image_width (VGG; half of it in DCGAN) down to 8 (4): base width, doubling
-    up to eight times it. 64 px have four stages, 128 px five."""
+    up to eight times it. 64 px have four stages, 128 px five.
+    """
     stages = image_width.bit_length() - 3
     return [base_width * min(2**stage, 8) for stage in range(stages)]
 
@@ -21,7 +22,7 @@ def normal_weights(seed: SeedGenerator) -> keras.initializers.Initializer:
 
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
-    """x where positive, 0.2 x elsewhere."""
+    """X where positive, 0.2 x elsewhere."""
     return tf.nn.leaky_relu(x, alpha=0.2)
 
 
@@ -52,7 +53,9 @@ class SkipConv(keras.layers.Layer):
     `skip_conv` runs once for all these steps, and, in generation, once for all samples: `project` computes it.
     """
 
-    def __init__(self, filters: int, kernel_size: int, strides: int, *, transposed: bool, seed: SeedGenerator, **kwargs):
+    def __init__(
+        self, filters: int, kernel_size: int, strides: int, *, transposed: bool, seed: SeedGenerator, **kwargs
+    ):
         super().__init__(**kwargs)
         layer = keras.layers.Conv2DTranspose if transposed else keras.layers.Conv2D
 
@@ -79,7 +82,7 @@ class SkipConv(keras.layers.Layer):
         return tf.reshape(term, [frames, batch, *term.shape[1:]])
 
     def call(self, maps: tf.Tensor, skip_term: tf.Tensor) -> tf.Tensor:
-        """float [N * B, H, W, C] and a projected skip [K, B, H', W', filters], K <= N -> [N * B, H', W', filters].
+        """Float [N * B, H, W, C] and a projected skip [K, B, H', W', filters], K <= N -> [N * B, H', W', filters].
 
         The first K of the N frames have a skip of their own; the others share the last of them.
         """

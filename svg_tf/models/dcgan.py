@@ -22,7 +22,8 @@ class Encoder(keras.layers.Layer):
 
     def call(self, frames: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """frames: float [N, H, W, C] in [0, 1] -> h float [N, G] in (-1, 1), skips: the output of each stage,
-        float [N, H/2, W/2, C] to [N, 4, 4, C']."""
+        float [N, H/2, W/2, C] to [N, 4, 4, C'].
+        """
         skips, maps = [], frames
         for stage in self.stages:
             maps = stage(maps, training=training)
@@ -32,11 +33,10 @@ class Encoder(keras.layers.Layer):
 
 class Decoder(keras.layers.Layer):
     """g[t], skips -> mean of p(x[t] | x[0..t-1], z[0..t]): transposed 4x4 convolutions of stride 2, each fed the
-    maps so far and the skip of their resolution."""
+    maps so far and the skip of their resolution.
+    """
 
-    def __init__(
-        self, image_width: int, channels: int, g_dim: int, base_width: int, *, seed: SeedGenerator, **kwargs
-    ):
+    def __init__(self, image_width: int, channels: int, g_dim: int, base_width: int, *, seed: SeedGenerator, **kwargs):
         super().__init__(autocast=False, **kwargs)  # its last skip term is float32 and stays so
         widths = stage_widths(image_width, base_width)
         self.stem = CodeStem(widths[-1], seed=seed, dtype=self.dtype_policy, name="stem")

@@ -22,7 +22,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         )
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """float [..., C] -> float [..., C], by the batch's statistics (training) or the stored ones."""
+        """Float [..., C] -> float [..., C], by the batch's statistics (training) or the stored ones."""
         maps = inputs if inputs.shape.rank == 4 else inputs[:, tf.newaxis, tf.newaxis, :]
         statistics = {} if training else {"mean": self.moving_mean.value, "variance": self.moving_variance.value}
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(

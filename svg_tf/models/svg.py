@@ -40,7 +40,6 @@ class SVG(keras.Model):
         self.config = config
         backbone = {"dcgan": dcgan, "vgg": vgg}[config.backbone]
         size, widths = config.image_width, (config.g_dim, config.base_width)
-        # The draws' state is no weight: a list would be, and be counted and saved.
         seed = keras.random.SeedGenerator(config.seed)
         options = {"seed": seed, "dtype": self.dtype_policy}
         self.encoder = backbone.Encoder(size, *widths, name="encoder", **options)
@@ -57,7 +56,7 @@ class SVG(keras.Model):
             self.prior = GaussianLSTM(config.z_dim, config.rnn_size, config.prior_layers, seed=seed, name="prior")
         self.updates = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name="updates")
         self._trackers = {name: keras.metrics.Mean(name=name) for name in Losses._fields}
-        self(tf.zeros([1, config.n_past + 1, size, size, config.channels]))
+        self(tf.zeros([1, config.n_past + 1, size, size, config.channels]))  # makes all weights, always in this order
 
     @property
     def has_latent(self) -> bool:

@@ -39,7 +39,8 @@ class Encoder(keras.layers.Layer):
 
     def call(self, frames: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """frames: float [N, H, W, C] in [0, 1] -> h float [N, G] in (-1, 1), skips: each stage before its pooling,
-        float [N, H, W, C] to [N, 8, 8, C']."""
+        float [N, H, W, C] to [N, 8, 8, C'].
+        """
         skips, maps = [], frames
         for stage in self.stages:
             for block in stage:
@@ -51,11 +52,10 @@ class Encoder(keras.layers.Layer):
 
 class Decoder(keras.layers.Layer):
     """g[t], skips -> mean of p(x[t] | x[0..t-1], z[0..t]): nearest-neighbour upsampling and stages of 3x3
-    convolutions, the first of each fed the maps so far and the skip of their resolution."""
+    convolutions, the first of each fed the maps so far and the skip of their resolution.
+    """
 
-    def __init__(
-        self, image_width: int, channels: int, g_dim: int, base_width: int, *, seed: SeedGenerator, **kwargs
-    ):
+    def __init__(self, image_width: int, channels: int, g_dim: int, base_width: int, *, seed: SeedGenerator, **kwargs):
         super().__init__(**kwargs)
         widths = stage_widths(image_width, base_width)
         self.stem = CodeStem(widths[-1], seed=seed, dtype=self.dtype_policy, name="stem")
