@@ -7,7 +7,7 @@ import config_flags
 from absl import flags
 
 from svg_tf.config import Config, ConfigError
-from svg_tf.torch_import.plan import Plan, plan_import
+from svg_tf.torch_import.plan import plan_import
 
 config_flags.define_config_flags()
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "file that the original PyTorch code wrote", required=True)
@@ -26,8 +26,8 @@ def main() -> None:
         for field in dataclasses.fields(Config)
         if flags.FLAGS[field.name].present
     }
-    run_dir = given.pop("run_dir", None)
-    if run_dir is None:
+    run_dir = given.pop("run_dir", "")
+    if not run_dir:
         raise ConfigError("run_dir is not given; name the folder of the new run by --run_dir")
     plan = plan_import(_CHECKPOINT.value, run_dir, given)
     from svg_tf.torch_import import importer  # TensorFlow takes seconds to load: a wrong file is told before
@@ -40,9 +40,9 @@ def main() -> None:
         "flags": "flags",
         "defaults": "defaults, since nothing says them",
     }.items():
-        fields = [name for name, where in plan.sources.items() if where == source]
+        fields = {name: value for name, value in vars(plan.config).items() if plan.sources.get(name) == source}
         if fields:
-            print(f"by {words}: " + " ".join(f"{name}={getattr(plan.config, name)}" for name in fields))
+            print(f"by {words}: " + " ".join(f"{name}={value}" for name, value in fields.items()))
     print(_BATCH_STATISTICS)
     print(f"wrote {run_dir}, at step 0; draw its futures or train on:")
     print(f"  {shlex.join(['python', 'bin/generate.py', f'--run_dir={run_dir}'])}")

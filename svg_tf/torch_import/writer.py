@@ -17,9 +17,7 @@ _FOLDER = "archive"
 _VERSION = b"3\n"
 
 
-def write_state_dicts(
-    path: str, networks: Mapping[str, Mapping[str, np.ndarray]], options: Mapping[str, Any]
-) -> None:
+def write_state_dicts(path: str, networks: Mapping[str, Mapping[str, np.ndarray]], options: Mapping[str, Any]) -> None:
     """Writes {network: OrderedDict of key to tensor, ..., 'opt': options}, whole or not at all.
 
     Args:
