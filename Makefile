@@ -10,7 +10,7 @@ DEMO_RUN := runs/demo
 
 demo: $(VENV)/.installed
 	$(BIN)/python bin/train.py --flagfile=demo.flags --run_dir=$(DEMO_RUN)
-	$(BIN)/python bin/generate.py --run_dir=$(DEMO_RUN)
+	$(BIN)/python bin/generate.py --run_dir=$(DEMO_RUN) --n_clips=100
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "not slow"

@@ -39,34 +39,34 @@ def test_a_video_has_all_its_frames_in_order_and_in_the_right_colours(ending, tm
 
 @pytest.mark.parametrize("ending", sorted(video_files.CODECS))
 @pytest.mark.parametrize("faststart", [False, True])
-def test_a_video_cut_at_any_tenth_is_told_from_a_whole_one(ending, faststart, tmp_path):
+def test_a_video_cut_anywhere_is_told_from_a_whole_one(ending, faststart, tmp_path):
     if faststart and ending not in (".mp4", ".mov"):
         pytest.skip("an option of MP4 and MOV alone")
     path = tmp_path / f"whole{ending}"
     video_files.write_video(path, video_files.frames(40), faststart=faststart)
     whole, data = read(path), path.read_bytes()
-    for tenth in range(10):
+    for part in range(60):  # the tenths among them
         cut = tmp_path / f"cut{ending}"
-        cut.write_bytes(data[: len(data) * tenth // 10])
+        cut.write_bytes(data[: len(data) * part // 60])
         try:
             decoded = read(cut)
         except DataError as error:
-            assert "empty" in str(error) if tenth == 0 else "cut short" in str(error) or "cannot be read" in str(error)
+            assert "empty" in str(error) if part == 0 else "cut short" in str(error) or "cannot be read" in str(error)
             continue
         # Only a file that lost its index alone, or a single frame, may pass for whole.
-        assert len(decoded) >= len(whole) - 1, f"{tenth} tenths gave {len(decoded)} frames of {len(whole)}"
+        assert len(decoded) >= len(whole) - 1, f"{part} sixtieths gave {len(decoded)} frames"
         np.testing.assert_array_equal(decoded, whole[: len(decoded)])
 
 
 def test_cropping_keeps_the_centre_and_squashing_keeps_everything(tmp_path):
     image = np.zeros((1, 40, 100, 3), np.uint8)
-    image[:, :, :30] = (255, 0, 0)
-    image[:, :, 70:] = (0, 0, 255)
+    image[:, :, :25] = (255, 0, 0)
+    image[:, :, 75:] = (0, 0, 255)
     np.save(tmp_path / "wide.npy", image)
     cropped = read(tmp_path / "wide.npy", Form(32, 3, "crop"))[0]
     squashed = read(tmp_path / "wide.npy", Form(32, 3, "squash"))[0]
     assert cropped.max() == 0
-    assert (squashed[:, :9] == (255, 0, 0)).all() and (squashed[:, -9:] == (0, 0, 255)).all()
+    assert (squashed[:, :6] == (255, 0, 0)).all() and (squashed[:, -6:] == (0, 0, 255)).all()
     tall = np.ascontiguousarray(image.transpose(0, 2, 1, 3))
     np.save(tmp_path / "tall.npy", tall)
     assert read(tmp_path / "tall.npy", Form(32, 3, "crop")).max() == 0
@@ -80,6 +80,18 @@ def test_resizing_is_the_bicubic_of_another_library(tmp_path):
         expected = np.stack([pillow(frame, size) for frame in video])
         expected = expected[:, :, 16:80] if name == "crop" else expected
         assert np.abs(read(tmp_path / "a.npy", form) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_levels_of_a_video_become_those_of_a_picture_without_a_bias(channels):
+    levels = np.arange(16, 236, dtype=np.uint8)  # what yuv420p calls black to white
+    frames = []
+    for level in levels:
+        planes = np.concatenate([np.full((32, 32), level, np.uint8), np.full((16, 32), 128, np.uint8)])
+        frames.append(video_files.av.VideoFrame.from_ndarray(planes, "yuv420p"))
+    shaped = np.stack(list(decoding._shaped(iter(frames), Form(32, channels, "squash"), None)))
+    error = shaped - ((levels - 16.0) * 255 / 219).reshape(-1, 1, 1, 1)
+    assert np.abs(error).max() < 1.1 and abs(error.mean()) < 0.3
 
 
 def test_grey_is_the_luma_of_the_colours(tmp_path):
@@ -148,14 +160,14 @@ def test_what_is_no_video_says_why(tmp_path):
         (file("empty.mp4", b""), "is empty"),
         (file("text.mp4", b"this is no video, but a text " * 99), "cannot be read: Invalid data"),
         (file("text.npy", b"text"), "cannot be read"),
-        (file("cut.npy", good[:-9]), "cannot be read: mmap length is greater than filesize"),
+        (file("cut.npy", good[:-9]), "cannot be read: mmap length"),
         (file("cut.npz", b"PK\x03\x04"), "cannot be read"),
         (tmp_path / "two.npz", "holds 2 arrays"),
         (array("float.npy", np.zeros((3, 8, 8))), r"is float64 \[3, 8, 8\], but must be uint8"),
         (array("flat.npy", np.zeros((8, 8), np.uint8)), r"is uint8 \[8, 8\]"),
         (array("rgba.npy", np.zeros((3, 8, 8, 4), np.uint8)), r"is uint8 \[3, 8, 8, 4\]"),
         (array("none.npy", np.zeros((0, 8, 8), np.uint8)), "has no pixels"),
-        (array("pickle.npy", np.array([{}])), "cannot be read: Object arrays"),
+        (array("pickle.npy", np.array([{}])), "cannot be read: Array can't be"),
         (tmp_path / "folder", "1.png cannot be read"),
         (tmp_path / "missing.mp4", "cannot be read: No such file"),
     ]
