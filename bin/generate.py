@@ -9,7 +9,8 @@ from svg_tf.config import Config, ConfigError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of the run", required=True)
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (by the validation loss), latest, or a step's number")
-_N_CLIPS = flags.DEFINE_integer("n_clips", 4, "test clips, the first of the test set", lower_bound=1)
+_N_CLIPS = flags.DEFINE_integer("n_clips", 20, "test clips to score, the first of the test set", lower_bound=1)
+_N_SHOWN = flags.DEFINE_integer("n_shown", 4, "clips to show, the first of those scored", lower_bound=1)
 _N_SAMPLES = flags.DEFINE_integer("n_samples", 20, "futures of each clip", lower_bound=1, upper_bound=4096)
 _HORIZON = flags.DEFINE_integer("horizon", 0, "predicted frames; 0 is n_eval less n_past", lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
@@ -27,21 +28,20 @@ def main() -> None:
         raise ConfigError(f"out {folder} is not a folder")
     from svg_tf import futures  # TensorFlow takes seconds to load: a wrong flag is told before
 
-    scores = futures.draw(
+    result = futures.draw(
         config,
         checkpoint=_CHECKPOINT.value,
         n_clips=_N_CLIPS.value,
+        n_shown=_N_SHOWN.value,
         n_samples=_N_SAMPLES.value,
         horizon=_HORIZON.value or config.n_eval - config.n_past,
         seed=_SEED.value,
         folder=folder,
     )
-    print(f"{_N_CLIPS.value} test clips, predicted frames only:")
-    names = {"best": f"best of {_N_SAMPLES.value}", "mean": "mean sample", "copy_last": "copy last", "black": "black"}
-    for field, name in names.items():
-        values = getattr(scores, field)
+    print(f"{result.n_clips} test clips, predicted frames only:")
+    for name, values in result.table.items():
         print(f"  {name:<16}" + "  ".join(f"{metric} {value:6.3f}" for metric, value in values.items()))
-    print(f"wrote {folder}/futures.gif and a strip of each clip")
+    print(f"wrote {folder}/futures.gif and a strip of each clip in it")
 
 
 if __name__ == "__main__":

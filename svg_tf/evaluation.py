@@ -1,5 +1,6 @@
 """Scores of futures against the truth, and of the predictors that learn nothing."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -7,51 +8,47 @@ import numpy as np
 from svg_tf.metrics.ssim import ssim
 
 
-class Scores(NamedTuple):
-    """By metric, on the predicted frames alone; more is better.
+class ClipScores(NamedTuple):
+    """How near S predictions of B clips are to the truth, on the predicted frames alone."""
 
-    PSNR is that of the squared error averaged over clips and frames, in dB: a clip in which nothing moves, which
-    copying predicts without any error, then counts as one clip and not as an infinity. SSIM is the mean.
-    """
+    errors: np.ndarray  # mean squared error, float64 [S, B]
+    similarities: np.ndarray  # mean SSIM, float32 [S, B]
 
-    best: dict[str, float]  # of the S samples, each metric choosing its own best for each clip
-    mean: dict[str, float]  # over the S samples
-    copy_last: dict[str, float]  # the last context frame for ever
-    black: dict[str, float]
+    @classmethod
+    def of(cls, future: np.ndarray, predictions: np.ndarray) -> "ClipScores":
+        """Scores predictions float32 [S, B, T, H, W, C] in [0, 1] against the truth, the same without S."""
+        errors = np.square(predictions - future).mean(axis=(-4, -3, -2, -1), dtype=np.float64)
+        return cls(errors, ssim(future, predictions).numpy().mean(axis=-1))
 
+    @classmethod
+    def joined(cls, batches: Sequence["ClipScores"]) -> "ClipScores":
+        """The scores of several batches of clips as one."""
+        return cls(*(np.concatenate(arrays, axis=1) for arrays in zip(*batches, strict=True)))
 
-def score(context: np.ndarray, future: np.ndarray, samples: np.ndarray) -> Scores:
-    """Scores samples of a batch of clips.
+    @property
+    def best(self) -> np.ndarray:
+        """The number of each clip's best prediction by SSIM: int64 [B]."""
+        return self.similarities.argmax(axis=0)
 
-    Args:
-        context: float32 [B, P, H, W, C] in [0, 1].
-        future: the truth, float32 [B, T, H, W, C] in [0, 1].
-        samples: float32 [S, B, T, H, W, C] in [0, 1].
-    """
-    errors, similarities = _clip_errors(future, samples), _clip_similarities(future, samples)  # [S, B]
-    rows = {
-        "best": _row(errors.min(axis=0), similarities.max(axis=0)),
-        "mean": _row(errors, similarities),
-    }
-    for name, frames in {"copy_last": context[:, -1:], "black": np.zeros_like(future[:, :1])}.items():
-        frames = np.broadcast_to(frames, future.shape)
-        rows[name] = _row(_clip_errors(future, frames), _clip_similarities(future, frames))
-    return Scores(**rows)
+    def mean(self) -> dict[str, float]:
+        """Means by metric over predictions and clips; more is better.
 
+        PSNR is that of the mean squared error, in dB: a clip in which nothing moves, which copying predicts without
+        any error, then counts as one clip and not as an infinity.
+        """
+        return _by_metric(self.errors, self.similarities)
 
-def best_samples(future: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """The number of each clip's best sample by SSIM of its predicted frames: int64 [B]."""
-    return _clip_similarities(future, samples).argmax(axis=0)
+    def mean_of_best(self) -> dict[str, float]:
+        """As mean, over each clip's best prediction, which each metric chooses for itself."""
+        return _by_metric(self.errors.min(axis=0), self.similarities.max(axis=0))
 
 
-def _row(errors: np.ndarray, similarities: np.ndarray) -> dict[str, float]:
+def trivial_predictions(context: np.ndarray, frames: int) -> dict[str, np.ndarray]:
+    """What learns nothing: context float32 [B, P, H, W, C] -> float32 [1, B, frames, H, W, C] by name."""
+    last = np.repeat(context[:, -1:], frames, axis=1)[np.newaxis]
+    return {"copy last": last, "black": np.zeros_like(last)}
+
+
+def _by_metric(errors: np.ndarray, similarities: np.ndarray) -> dict[str, float]:
     with np.errstate(divide="ignore"):
         return {"PSNR": float(-10 * np.log10(errors.mean())), "SSIM": float(similarities.mean())}
-
-
-def _clip_errors(future: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    return np.square(frames - future).mean(axis=(-4, -3, -2, -1), dtype=np.float64)
-
-
-def _clip_similarities(future: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    return ssim(future, frames).numpy().mean(axis=-1)

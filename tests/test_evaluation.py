@@ -1,6 +1,6 @@
 import numpy as np
 
-from svg_tf import evaluation
+from svg_tf.evaluation import ClipScores, trivial_predictions
 
 
 def _numbered_samples():
@@ -12,14 +12,27 @@ def _numbered_samples():
 
 def test_the_best_sample_is_chosen_for_each_clip():
     future, samples, _ = _numbered_samples()
-    np.testing.assert_array_equal(evaluation.best_samples(future, samples), [1, 0])
+    np.testing.assert_array_equal(ClipScores.of(future, samples).best, [1, 0])
 
 
 def test_scores_of_a_hand_computed_case():
     future, samples, errors = _numbered_samples()
-    scores = evaluation.score(np.full([2, 3, 16, 16, 1], 0.25, np.float32), future, samples)
-    np.testing.assert_allclose(scores.best["PSNR"], -10 * np.log10(0.1**2), rtol=1e-5)
-    np.testing.assert_allclose(scores.mean["PSNR"], -10 * np.log10(np.mean(errors**2)), rtol=1e-5)
-    np.testing.assert_allclose(scores.copy_last["PSNR"], -10 * np.log10(0.25**2), rtol=1e-5)
-    np.testing.assert_allclose(scores.black["PSNR"], -10 * np.log10(0.5**2), rtol=1e-5)
-    assert scores.best["SSIM"] > scores.mean["SSIM"]
+    scores = ClipScores.of(future, samples)
+    np.testing.assert_allclose(scores.mean_of_best()["PSNR"], -10 * np.log10(0.1**2), rtol=1e-5)
+    np.testing.assert_allclose(scores.mean()["PSNR"], -10 * np.log10(np.mean(errors**2)), rtol=1e-5)
+    np.testing.assert_allclose(scores.mean_of_best()["SSIM"], scores.similarities[[1, 0], [0, 1]].mean())
+
+
+def test_batches_of_clips_score_as_one():
+    future, samples, _ = _numbered_samples()
+    parts = [ClipScores.of(future[clips], samples[:, clips]) for clips in (slice(0, 1), slice(1, 2))]
+    for one, whole in zip(ClipScores.joined(parts), ClipScores.of(future, samples), strict=True):
+        np.testing.assert_allclose(one, whole, rtol=1e-6)
+
+
+def test_trivial_predictions_are_the_last_context_frame_and_black():
+    context = np.random.default_rng(0).random((2, 3, 16, 16, 1), np.float32)
+    trivial = trivial_predictions(context, 4)
+    for frame in range(4):
+        np.testing.assert_array_equal(trivial["copy last"][0, :, frame], context[:, 2])
+    assert trivial["black"].shape == (1, 2, 4, 16, 16, 1) and not trivial["black"].any()

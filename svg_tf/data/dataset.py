@@ -30,15 +30,17 @@ def make_dataset(config: Config, split: str, first_step: int = 0, n_clips: int |
         split: train, validation or test.
         first_step: number of the first batch: a run resumed at step k goes on with first_step=k.
         n_clips: clips in all, the last batch being smaller if need be; default: without end for train,
-            validation_steps batches for validation, and for test what the source has, 1,000 at most.
+            validation_steps batches for validation, and for test 1,000. A test that has fewer clips ends with them.
 
     Raises:
         DataError: the split is unknown, or data is missing or damaged.
     """
     source = make_source(config, split)
-    if n_clips is None:
-        test = getattr(source, "test_clips", TEST_CLIPS)
-        n_clips = {"train": None, "validation": config.validation_steps * config.batch_size, "test": test}[split]
+    if split == "test":
+        there = getattr(source, "test_clips", None)
+        n_clips = min(count for count in (n_clips or TEST_CLIPS, there) if count is not None)
+    elif n_clips is None and split == "validation":
+        n_clips = config.validation_steps * config.batch_size
     start = first_step * config.batch_size
     indices = tf.data.Dataset.counter(start) if n_clips is None else tf.data.Dataset.range(start, n_clips)
     whole = n_clips is None or n_clips % config.batch_size == 0
