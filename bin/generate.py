@@ -16,13 +16,14 @@ _HORIZON = flags.DEFINE_integer("horizon", 0, "predicted frames; 0 is n_eval les
 _SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
 _OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/samples/futures")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data, where it has moved since the training")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "folder of what was decoded of the data, where that has moved")
 
 
 def main() -> None:
     """Parses, draws and prints the scores."""
     config = Config.load(_RUN_DIR.value)
-    if _DATA_DIR.value is not None:
-        config = config.replace(data_dir=_DATA_DIR.value)
+    moved = {"data_dir": _DATA_DIR.value, "cache_dir": _CACHE_DIR.value}
+    config = config.replace(**{name: folder for name, folder in moved.items() if folder is not None})
     folder = _OUT.value or os.path.join(config.run_dir, "samples", "futures")
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise ConfigError(f"out {folder} is not a folder")

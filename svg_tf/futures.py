@@ -82,9 +82,12 @@ def draw(
         for batch in data.as_numpy_iterator():
             drawn = _draw(model, batch, bar.n, n_samples, horizon, seed)
             context, future = np.split(drawn.clips, [config.n_past], axis=1)
-            scored = drawn.scores, *(
-                ClipScores.of(future[:, :horizon], frames)
-                for frames in trivial_predictions(context, min(horizon, future.shape[1])).values()
+            scored = (
+                drawn.scores,
+                *(
+                    ClipScores.of(future[:, :horizon], frames)
+                    for frames in trivial_predictions(context, min(horizon, future.shape[1])).values()
+                ),
             )
             for name, batch_scores in zip(("samples", "copy last", "black"), scored, strict=True):
                 scores.setdefault(name, []).append(batch_scores)

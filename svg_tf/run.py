@@ -8,7 +8,16 @@ from svg_tf.config import Config, ConfigError
 
 # What may change when a run goes on: none of it decides what a step that was already made would have computed.
 _MAY_CHANGE = frozenset(
-    {"run_dir", "data_dir", "epochs", "validation_steps", "jit_compile", "checkpoint_every", "keep_checkpoints"}
+    {
+        "run_dir",
+        "data_dir",
+        "cache_dir",
+        "epochs",
+        "validation_steps",
+        "jit_compile",
+        "checkpoint_every",
+        "keep_checkpoints",
+    }
     | {"n_samples", "n_eval"}
 )
 

@@ -24,7 +24,9 @@ def test_training_and_generating_from_another_folder(tmp_path):
     trained = run("bin/train.py", *TINY, f"--run_dir={run_dir}", cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     assert "training" in trained.stderr and "2/2" in trained.stderr
-    generated = run("bin/generate.py", f"--run_dir={run_dir}", "--n_clips=12", "--n_shown=2", "--n_samples=3", cwd=tmp_path)
+    generated = run(
+        "bin/generate.py", f"--run_dir={run_dir}", "--n_clips=12", "--n_shown=2", "--n_samples=3", cwd=tmp_path
+    )
     assert generated.returncode == 0, generated.stderr
     for name in ("best of 3", "mean sample", "copy last", "black"):
         assert name in generated.stdout
