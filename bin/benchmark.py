@@ -10,6 +10,7 @@ from svg_tf import files
 from svg_tf.config import Config
 
 config_flags.define_config_flags()
+flags.adopt_module_key_flags(config_flags)  # --help shows them
 _SECONDS = flags.DEFINE_float("seconds", 10.0, "time for each measurement", lower_bound=0.1)
 _JSON = flags.DEFINE_string("json", "", "file to write the numbers to")
 

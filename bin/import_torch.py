@@ -10,6 +10,7 @@ from svg_tf.config import Config, ConfigError
 from svg_tf.torch_import.plan import plan_import
 
 config_flags.define_config_flags()
+flags.adopt_module_key_flags(config_flags)  # --help shows them
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "file that the original PyTorch code wrote", required=True)
 
 _MODELS = {"learned": "SVG-LP", "fixed": "SVG-FP", "none": "the deterministic baseline"}

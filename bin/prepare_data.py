@@ -7,6 +7,7 @@ import config_flags
 from absl import flags
 
 config_flags.define_config_flags()
+flags.adopt_module_key_flags(config_flags)  # --help shows them
 _OUT = flags.DEFINE_string("out", "runs/data", "folder to write the contact sheets to")
 
 

@@ -4,6 +4,7 @@ import config_flags
 from absl import flags
 
 config_flags.define_config_flags()
+flags.adopt_module_key_flags(config_flags)  # --help shows them
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "build the model and one batch, print the configuration, the sizes and the memory, and stop"
 )

@@ -1,9 +1,12 @@
+import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from svg_tf.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = [
@@ -64,6 +67,12 @@ def test_a_wrong_flag_stops_at_once_in_words(arguments, message):
     result = run("bin/train.py", *arguments)
     assert result.returncode != 0
     assert message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_help_shows_every_field_of_the_configuration():
+    shown = run("bin/train.py", "--help").stdout
+    for field in dataclasses.fields(Config):
+        assert f"--{field.name}:" in shown
 
 
 def test_a_later_flag_wins_over_the_flag_file():

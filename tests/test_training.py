@@ -185,8 +185,9 @@ def _wait_for_step(config, step, process, seconds=120):
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(small, tmp_path):
-    sizes = {"epochs": 3, "steps_per_epoch": 20, "checkpoint_every": 1, "rnn_size": 64}
+@pytest.mark.parametrize("jit_compile", ["false", "true"])
+def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(small, tmp_path, jit_compile):
+    sizes = {"epochs": 3, "steps_per_epoch": 20, "checkpoint_every": 1, "rnn_size": 64, "jit_compile": jit_compile}
     whole = small(run_dir=str(tmp_path / "whole"), **sizes)
     training.train(whole)
     cut = small(run_dir=str(tmp_path / "cut"), **sizes)
