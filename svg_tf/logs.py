@@ -26,7 +26,7 @@ class EpochLog(keras.callbacks.Callback):
         self._path = os.path.join(config.run_dir, "logs", "epochs.csv")
         self._rows = [row for row in _read_rows(self._path) if int(row["step"]) <= first_step]
         self._writer = tf.summary.create_file_writer(os.path.join(config.run_dir, "logs"))
-        self._steps, self._began = 0, 0.0
+        self._steps, self._began, self._trained_seconds = 0, 0.0, 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         self._steps, self._began = 0, time.monotonic()
