@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python bin/generate.py --run_dir=$(DEMO_RUN) --n_clips=100
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses=2 --dist=loadfile
 
 test-slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow

@@ -32,6 +32,6 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-        "dev": ["pytest>=8", "ruff>=0.8", "scikit-image>=0.24", "scipy>=1.13"],
+        "dev": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.8", "scikit-image>=0.24", "scipy>=1.13"],
     },
 )

@@ -29,7 +29,7 @@ class Golden:
     def config(self) -> Config:
         facts = self.facts
         return Config(
-            dataset="smmnist" if facts["channels"] == 1 else "bair",
+            dataset="smmnist" if facts["channels"] == 1 else "videos",
             image_width=facts["image_width"],
             channels=facts["channels"],
             backbone=facts["arch"],
