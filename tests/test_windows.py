@@ -90,8 +90,10 @@ def test_training_depends_on_the_seed_and_what_is_held_out_does_not(videos):
     for split, same in (("train", False), ("validation", True), ("test", True)):
         one, two = (np.stack(places(windows(given, split, config), 30)) for config in (CONFIG, other))
         assert (one == two).all() == same, split
-    drawn = [np.stack(places(windows(given, split, CONFIG.replace(seed=0, n_eval=5)), 30)) for split in
-             ("train", "validation", "test")]
+    drawn = [
+        np.stack(places(windows(given, split, CONFIG.replace(seed=0, n_eval=5)), 30))
+        for split in ("train", "validation", "test")
+    ]
     assert not (drawn[0] == drawn[1]).all() and not (drawn[1] == drawn[2]).all() and not (drawn[0] == drawn[2]).all()
 
 
