@@ -2,44 +2,13 @@
 
 import dataclasses
 import json
-import math
 import os
 from typing import Any
 
-from svg_tf import files
+from svg_tf import config_checks, files
+from svg_tf.config_checks import DATASETS, ConfigError
 
-_DATASETS = ("smmnist", "kth", "bair", "videos")
-_FIELDS_OF_DATASETS = {"kth_split": ("kth",), "kth_clips": ("kth",), "resize": ("videos",)}
-_FIELDS_OF_DATASETS |= {"frame_stride": ("kth", "bair", "videos")}
-_BAIR_FRAMES = 30
-_INTEGERS_FROM_ONE = (
-    "channels",
-    "num_digits",
-    "digit_size",
-    "max_speed",
-    "base_width",
-    "g_dim",
-    "z_dim",
-    "rnn_size",
-    "predictor_layers",
-    "posterior_layers",
-    "prior_layers",
-    "n_past",
-    "n_future",
-    "frame_stride",
-    "batch_size",
-    "epochs",
-    "steps_per_epoch",
-    "validation_steps",
-    "beta_cycles",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "n_samples",
-)
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot work; the message names the value and the remedy."""
+__all__ = ["Config", "ConfigError"]
 
 
 def _field(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
@@ -61,7 +30,7 @@ class Config:
     seed: int = _field(0, "seed of weights, noise, order and clips; 0 to 2147483647")
 
     # The data.
-    dataset: str = _field("smmnist", "what to learn from", _DATASETS)
+    dataset: str = _field("smmnist", "what to learn from", DATASETS)
     data_dir: str = _field(
         "",
         "folder of the data: for kth the original AVIs, for bair softmotion30_44k or a folder of TensorFlow Datasets "
@@ -169,9 +138,7 @@ class Config:
     n_samples: int = _field(5, "futures drawn of each clip shown during training")
 
     def __post_init__(self) -> None:
-        self._check_types()
-        self._check_fields()
-        self._check_combinations()
+        config_checks.check(self)
 
     @property
     def n_frames(self) -> int:
@@ -216,79 +183,3 @@ class Config:
         if unknown:
             raise ConfigError(f"{path} has the unknown field {unknown[0]!r}: was it written by a newer version?")
         return cls(**{**values, "run_dir": run_dir})
-
-    def _check_types(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type is float and type(value) is int:
-                object.__setattr__(self, field.name, float(value))
-            elif type(value) is not field.type:
-                raise ConfigError(f"{field.name} is {value!r}, but must be of type {field.type.__name__}")
-
-    def _check_fields(self) -> None:
-        for field in dataclasses.fields(self):
-            value, choices = getattr(self, field.name), field.metadata["choices"]
-            if choices and value not in choices:
-                raise ConfigError(f"{field.name} is {value!r}, but must be one of {', '.join(choices)}")
-        for name in _INTEGERS_FROM_ONE:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but must be at least 1")
-        for name in ("beta", "clip_norm", "warmup_steps", "beta_warmup_steps"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ConfigError(f"{name} is {value}, but must be 0 or more")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ConfigError(f"learning_rate is {self.learning_rate}, but must be more than 0")
-        if not 0 <= self.seed < 2**31:
-            raise ConfigError(f"seed is {self.seed}, but must lie in 0 to {2**31 - 1}")
-        if not self.run_dir:
-            raise ConfigError("run_dir is empty; name the folder of the run")
-        if self.image_width < 32 or self.image_width & (self.image_width - 1):
-            raise ConfigError(f"image_width is {self.image_width}, but must be a power of two, 32 or more")
-
-    def _check_combinations(self) -> None:
-        if self.n_eval <= self.n_past:
-            raise ConfigError(f"n_eval is {self.n_eval}, but must be more than n_past, which is {self.n_past}")
-        if self.skip_frame == "original" and self.n_past < 2:
-            raise ConfigError("skip_frame=original takes the skips of frame n_past-2 and needs n_past of at least 2")
-        if self.beta_schedule == "linear" and self.beta_warmup_steps == 0:
-            raise ConfigError("beta_schedule=linear needs beta_warmup_steps of at least 1")
-        if self.beta_schedule != "linear" and self.beta_warmup_steps > 0:
-            raise ConfigError(f"beta_warmup_steps has no effect with beta_schedule={self.beta_schedule}; say linear")
-        if self.dataset == "smmnist":
-            self._check_moving_digits()
-        self._check_videos()
-
-    def _check_moving_digits(self) -> None:
-        if self.num_digits > 4:
-            raise ConfigError(f"num_digits is {self.num_digits}, but must be 1 to 4")
-        if self.channels != 1:
-            raise ConfigError(f"channels is {self.channels}, but smmnist is grey: channels must be 1")
-        if self.digit_size >= self.image_width:
-            raise ConfigError(
-                f"digit_size is {self.digit_size}, but must be less than image_width, which is {self.image_width}"
-            )
-
-    def _check_videos(self) -> None:
-        for field in dataclasses.fields(self):
-            datasets = _FIELDS_OF_DATASETS.get(field.name, _DATASETS)
-            if self.dataset not in datasets and getattr(self, field.name) != field.default:
-                raise ConfigError(f"{field.name} has no effect with dataset={self.dataset}; it is for {datasets[0]}")
-        if self.channels not in (1, 3):
-            raise ConfigError(f"channels is {self.channels}, but must be 1 (grey) or 3 (colour)")
-        if self.dataset == "kth" and (self.channels != 1 or self.image_width not in (64, 128)):
-            raise ConfigError(
-                f"channels is {self.channels} and image_width {self.image_width}, but kth is grey, 64 or 128 px wide"
-            )
-        if self.dataset == "bair":
-            if self.channels != 3 or self.image_width != 64:
-                raise ConfigError(
-                    f"channels is {self.channels} and image_width {self.image_width}, but bair has channels=3 and "
-                    "image_width=64"
-                )
-            frames = (max(self.n_frames, self.n_eval) - 1) * self.frame_stride + 1
-            if frames > _BAIR_FRAMES:
-                raise ConfigError(
-                    f"clips of {frames} frames are asked for, but a trajectory of bair has {_BAIR_FRAMES}: lower "
-                    "n_past, n_future, n_eval or frame_stride"
-                )
