@@ -13,6 +13,12 @@ from absl import app, flags, logging  # noqa: E402
 from svg_tf.config import Config, ConfigError  # noqa: E402
 
 FLAGS = flags.FLAGS
+_DEFINE = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+}
 
 
 def define_config_flags() -> None:
@@ -22,7 +28,7 @@ def define_config_flags() -> None:
         if choices:
             flags.DEFINE_enum(field.name, field.default, choices, text)
         else:
-            define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}[field.type]
+            define = _DEFINE[field.type]
             define(field.name, field.default, text)
 
 

@@ -131,6 +131,16 @@ class Config:
     mixed_precision: str = _field(
         "off", "number format of the convolutions; losses and LSTMs stay float32", ("off", "bfloat16", "float16")
     )
+    accumulation: int = _field(
+        1,
+        "parts that a batch is trained in, one after the other, with one update for all: less memory; each part is "
+        "normalised by itself",
+    )
+    remat: bool = _field(
+        False,
+        "keep only the inputs of each convolution block for the backward pass and compute the rest again there: half "
+        "the memory, a third more time",
+    )
 
     # What is written.
     checkpoint_every: int = _field(200, "steps between two checkpoints inside an epoch; every epoch ends with one")

@@ -24,6 +24,7 @@ _INTEGERS_FROM_ONE = (
     "n_future",
     "frame_stride",
     "batch_size",
+    "accumulation",
     "epochs",
     "steps_per_epoch",
     "validation_steps",
@@ -89,6 +90,10 @@ def _check_combinations(config: Any) -> None:
         raise ConfigError("beta_schedule=linear needs beta_warmup_steps of at least 1")
     if config.beta_schedule != "linear" and config.beta_warmup_steps > 0:
         raise ConfigError(f"beta_warmup_steps has no effect with beta_schedule={config.beta_schedule}; say linear")
+    if config.batch_size % config.accumulation:
+        raise ConfigError(
+            f"accumulation is {config.accumulation}, but must divide batch_size, which is {config.batch_size}"
+        )
     if config.dataset == "smmnist":
         _check_moving_digits(config)
     _check_videos(config)

@@ -8,7 +8,7 @@ from svg_tf.config import Config
 from svg_tf.models.svg import SVG
 
 # The output is the input's memory under another shape or name.
-_ALIASES = frozenset({"Reshape", "Identity", "ExpandDims", "Squeeze", "StopGradient", "PreventGradient"})
+_ALIASES = frozenset({"Reshape", "Identity", "IdentityN", "ExpandDims", "Squeeze", "StopGradient", "PreventGradient"})
 # The output may take an input's memory over, if nothing else needs that input.
 _ELEMENTWISE = frozenset(
     {"Add", "AddV2", "AddN", "Sub", "Mul", "RealDiv", "BiasAdd", "Tanh", "Sigmoid", "LeakyRelu", "Square", "Sqrt"}
@@ -53,9 +53,9 @@ def _peak(operations: list[tf.Operation]) -> int:
     for position, operation in enumerate(operations):
         for tensor in operation.inputs:
             last_use[_root(owner, tensor.name)] = position
-        for tensor in operation.outputs:
-            aliased = operation.type in _ALIASES and len(operation.inputs) > 0
-            owner[tensor.name] = _root(owner, operation.inputs[0].name) if aliased else tensor.name
+        aliased = operation.type in _ALIASES and len(operation.inputs) > 0
+        for index, tensor in enumerate(operation.outputs):
+            owner[tensor.name] = _root(owner, operation.inputs[index].name) if aliased else tensor.name
     dying: dict[int, list[str]] = {}
     for name, position in last_use.items():
         dying.setdefault(position, []).append(name)
@@ -68,10 +68,18 @@ def _peak(operations: list[tf.Operation]) -> int:
             if owner[tensor.name] == tensor.name and operation.type not in _VARIABLES and tensor.name in last_use:
                 sizes[tensor.name] = _bytes(tensor)
                 made += sizes[tensor.name]
+        inside = max((_peak(graph.get_operations()) for graph in _bodies(operation)), default=0)
         taken_over = operation.type in _ELEMENTWISE and any(sizes[name] == made for name in freed)
-        peak = max(peak, alive + (0 if taken_over else made))
+        peak = max(peak, alive + inside + (0 if taken_over else made))
         alive += made - sum(sizes[name] for name in freed)
     return peak
+
+
+def _bodies(operation: tf.Operation) -> list[tf.Graph]:
+    """The graphs that an operation runs: a loop's body."""
+    if operation.type not in ("While", "StatelessWhile"):
+        return []
+    return [operation.graph._get_function(operation.get_attr("body").name).graph]
 
 
 def _root(owner: dict[str, str], name: str) -> str:

@@ -15,6 +15,7 @@ _MAY_CHANGE = frozenset(
         "epochs",
         "validation_steps",
         "jit_compile",
+        "remat",
         "checkpoint_every",
         "keep_checkpoints",
     }

@@ -21,9 +21,15 @@ def normal_weights(seed: SeedGenerator) -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(0.0, 0.02, seed=seed)
 
 
+@tf.custom_gradient
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
-    """X where positive, 0.2 x elsewhere."""
-    return tf.nn.leaky_relu(x, alpha=0.2)
+    """X where positive, 0.2 x elsewhere.
+
+    The gradient asks for the sign alone, which the output has too. The output is kept anyway, for the next
+    convolution; with TensorFlow's own gradient the input would be kept as well, a third of all activations.
+    """
+    y = tf.nn.leaky_relu(x, alpha=0.2)
+    return y, lambda upstream: tf.raw_ops.LeakyReluGrad(gradients=upstream, features=y, alpha=0.2)
 
 
 class ConvBlock(keras.layers.Layer):
@@ -96,12 +102,24 @@ def add_frame_terms(outputs: tf.Tensor, terms: tf.Tensor) -> tf.Tensor:
     K is static, but where every frame has its own term and K is N.
     """
     frames = tf.reshape(outputs, [-1, *_dynamic_shape(terms)[1:]])  # [N, B, ...]
-    if terms.shape[0] in (None, 1, frames.shape[0]):
-        summed = frames + terms
-    else:
-        own = terms.shape[0] - 1
-        summed = tf.concat([frames[:own] + terms[:own], frames[own:] + terms[own:]], axis=0)
+    summed = frames + terms if terms.shape[0] in (None, 1, frames.shape[0]) else _add_leading_terms(frames, terms)
     return tf.reshape(summed, tf.shape(outputs))
+
+
+@tf.custom_gradient
+def _add_leading_terms(frames: tf.Tensor, terms: tf.Tensor) -> tf.Tensor:
+    """Frames [N, B, ...] + terms [K, B, ...], 1 < K < N.
+
+    The gradient by the frames is the sum's own. Derived from the slices it would be put together again of parts
+    padded with zeros, which takes four more passes over the largest tensors of the model.
+    """
+    own = terms.shape[0] - 1
+
+    def gradient(upstream):
+        shared = tf.reduce_sum(upstream[own:], axis=0, keepdims=True)
+        return upstream, tf.concat([upstream[:own], shared], axis=0)
+
+    return tf.concat([frames[:own] + terms[:own], frames[own:] + terms[own:]], axis=0), gradient
 
 
 def _dynamic_shape(x: tf.Tensor) -> list:

@@ -1,10 +1,12 @@
 """The DCGAN encoder and decoder (the paper's networks for Stochastic Moving MNIST)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 import tensorflow as tf
 
+from svg_tf.models import rematerialization
 from svg_tf.models.blocks import CodeHead, CodeStem, ConvBlock, SeedGenerator, SkipConv, leaky_relu, stage_widths
 from svg_tf.models.normalization import BatchNorm
 
@@ -12,8 +14,11 @@ from svg_tf.models.normalization import BatchNorm
 class Encoder(keras.layers.Layer):
     """x[t] -> h[t], skips[t]: 4x4 convolutions of stride 2 down to 4x4, then the code."""
 
-    def __init__(self, image_width: int, g_dim: int, base_width: int, *, seed: SeedGenerator, **kwargs):
+    def __init__(
+        self, image_width: int, g_dim: int, base_width: int, *, seed: SeedGenerator, remat: bool = False, **kwargs
+    ):
         super().__init__(**kwargs)
+        self.remat = remat
         self.stages = [
             ConvBlock(width, 4, 2, seed=seed, dtype=self.dtype_policy, name=f"stage_{index}")
             for index, width in enumerate(stage_widths(image_width, base_width))
@@ -26,7 +31,7 @@ class Encoder(keras.layers.Layer):
         """
         skips, maps = [], frames
         for stage in self.stages:
-            maps = stage(maps, training=training)
+            maps = rematerialization.apply(partial(stage, training=training), maps, remat=self.remat and training)
             skips.append(maps)
         return self.head(maps, training=training), skips
 
@@ -36,8 +41,19 @@ class Decoder(keras.layers.Layer):
     maps so far and the skip of their resolution.
     """
 
-    def __init__(self, image_width: int, channels: int, g_dim: int, base_width: int, *, seed: SeedGenerator, **kwargs):
+    def __init__(
+        self,
+        image_width: int,
+        channels: int,
+        g_dim: int,
+        base_width: int,
+        *,
+        seed: SeedGenerator,
+        remat: bool = False,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)  # its last skip term is float32 and stays so
+        self.remat = remat
         widths = stage_widths(image_width, base_width)
         self.stem = CodeStem(widths[-1], seed=seed, dtype=self.dtype_policy, name="stem")
         # From 4x4 up; the last layer makes the pixels and is float32 whatever the compute dtype.
@@ -63,6 +79,10 @@ class Decoder(keras.layers.Layer):
         """
         maps = self.stem(tf.reshape(g, [-1, g.shape[-1]]), training=training)
         for conv, norm, term in zip(self.convs, self.norms, skip_terms, strict=False):
-            maps = leaky_relu(norm(conv(maps, term), training=training))
+
+            def stage(maps, term, conv=conv, norm=norm):
+                return leaky_relu(norm(conv(maps, term), training=training))
+
+            maps = rematerialization.apply(stage, maps, term, remat=self.remat and training)
         frames = tf.sigmoid(self.pixels(maps, skip_terms[-1]))
         return tf.reshape(frames, [tf.shape(g)[0], tf.shape(g)[1], *frames.shape[1:]])

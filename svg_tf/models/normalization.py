@@ -1,7 +1,23 @@
 """Batch normalisation in one pass over memory."""
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+
 import keras
 import tensorflow as tf
+
+_HELD = ContextVar("held", default=False)
+
+
+@contextlib.contextmanager
+def statistics_held() -> Iterator[None]:
+    """Inside, a training pass leaves the stored statistics as they are: it repeats one that has moved them."""
+    token = _HELD.set(True)
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
 
 
 class BatchNorm(keras.layers.BatchNormalization):
@@ -28,7 +44,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             maps, self.gamma.value, self.beta.value, epsilon=self.epsilon, is_training=bool(training), **statistics
         )
-        if training:
+        if training and not _HELD.get():
             self.moving_mean.assign(self.momentum * self.moving_mean + (1.0 - self.momentum) * mean)
             self.moving_variance.assign(self.momentum * self.moving_variance + (1.0 - self.momentum) * variance)
         return outputs if inputs.shape.rank == 4 else outputs[:, 0, 0, :]

@@ -41,7 +41,7 @@ class SVG(keras.Model):
         backbone = {"dcgan": dcgan, "vgg": vgg}[config.backbone]
         size, widths = config.image_width, (config.g_dim, config.base_width)
         seed = keras.random.SeedGenerator(config.seed)
-        options = {"seed": seed, "dtype": self.dtype_policy}
+        options = {"seed": seed, "dtype": self.dtype_policy, "remat": config.remat}
         self.encoder = backbone.Encoder(size, *widths, name="encoder", **options)
         self.decoder = backbone.Decoder(size, config.channels, *widths, name="decoder", **options)
         self.frame_predictor = FramePredictor(
@@ -119,17 +119,38 @@ class SVG(keras.Model):
 
     def train_step(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
         """One update by a batch uint8 or float32 [B, T, H, W, C]; the noise depends on config.seed and `updates`."""
-        with tf.GradientTape() as tape:
-            result = self.objective(
-                frames,
-                self._step_noise(frames, noise.TRAINING_STREAM, self.updates.value),
-                schedules.beta_at(self.config, self.updates.value),
-                training=True,
-            )
-            scaled = self.optimizer.scale_loss(result.loss)
-        self.optimizer.apply(tape.gradient(scaled, self.trainable_variables), self.trainable_variables)
+        result, gradients = self._gradients(frames)
+        self.optimizer.apply(gradients, self.trainable_variables)
         self.updates.assign_add(1)
         return self._track(result)
+
+    def _gradients(self, frames: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
+        """The objective's parts and the gradients of the scaled loss, as means over config.accumulation parts.
+
+        Each part is a batch of its own to batch normalisation; for everything else the means are those of the batch.
+        """
+        z_noise = self._step_noise(frames, noise.TRAINING_STREAM, self.updates.value)
+        parts = self.config.accumulation
+        if parts == 1:
+            return self._part_gradients(frames, z_noise)
+        batch = (frames.shape[0] or tf.shape(frames)[0]) // parts
+        frames = tf.reshape(frames, [parts, batch, *frames.shape[1:]])
+        if z_noise is not None:
+            z_noise = tf.reshape(z_noise, [z_noise.shape[0], parts, batch, z_noise.shape[-1]])
+
+        def body(part, sums):
+            own_noise = None if z_noise is None else z_noise[:, part]
+            return part + 1, tf.nest.map_structure(tf.add, sums, self._part_gradients(frames[part], own_noise))
+
+        zeros = Losses(*[tf.zeros([])] * 3), [tf.zeros_like(weight.value) for weight in self.trainable_variables]
+        _, sums = tf.while_loop(lambda part, _: part < parts, body, (0, zeros), parallel_iterations=1)
+        return tf.nest.map_structure(lambda total: total / parts, sums)
+
+    def _part_gradients(self, frames: tf.Tensor, z_noise: tf.Tensor | None) -> tuple[Losses, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            result = self.objective(frames, z_noise, schedules.beta_at(self.config, self.updates.value), training=True)
+            scaled = self.optimizer.scale_loss(result.loss)
+        return result, tape.gradient(scaled, self.trainable_variables)
 
     def test_step(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
         """The objective at full beta, by stored statistics and the same noise whenever it is asked."""

@@ -1,10 +1,12 @@
 """The VGG encoder and decoder (the paper's networks for KTH and BAIR)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 import tensorflow as tf
 
+from svg_tf.models import rematerialization
 from svg_tf.models.blocks import (
     CodeHead,
     CodeStem,
@@ -26,8 +28,11 @@ def _stage_depth(stage: int) -> int:
 class Encoder(keras.layers.Layer):
     """x[t] -> h[t], skips[t]: stages of 3x3 convolutions with 2x2 max-pooling after each, then the code."""
 
-    def __init__(self, image_width: int, g_dim: int, base_width: int, *, seed: SeedGenerator, **kwargs):
+    def __init__(
+        self, image_width: int, g_dim: int, base_width: int, *, seed: SeedGenerator, remat: bool = False, **kwargs
+    ):
         super().__init__(**kwargs)
+        self.remat = remat
         self.stages = [
             [
                 ConvBlock(width, 3, 1, seed=seed, dtype=self.dtype_policy, name=f"stage_{stage}_conv_{depth}")
@@ -44,7 +49,7 @@ class Encoder(keras.layers.Layer):
         skips, maps = [], frames
         for stage in self.stages:
             for block in stage:
-                maps = block(maps, training=training)
+                maps = rematerialization.apply(partial(block, training=training), maps, remat=self.remat and training)
             skips.append(maps)
             maps = tf.nn.max_pool2d(maps, 2, 2, padding="VALID")
         return self.head(maps, training=training), skips
@@ -55,8 +60,19 @@ class Decoder(keras.layers.Layer):
     convolutions, the first of each fed the maps so far and the skip of their resolution.
     """
 
-    def __init__(self, image_width: int, channels: int, g_dim: int, base_width: int, *, seed: SeedGenerator, **kwargs):
+    def __init__(
+        self,
+        image_width: int,
+        channels: int,
+        g_dim: int,
+        base_width: int,
+        *,
+        seed: SeedGenerator,
+        remat: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        self.remat = remat
         widths = stage_widths(image_width, base_width)
         self.stem = CodeStem(widths[-1], seed=seed, dtype=self.dtype_policy, name="stem")
         self.joins, self.norms, self.blocks = [], [], []
@@ -88,11 +104,16 @@ class Decoder(keras.layers.Layer):
 
         The first K of N have skips of their own; the others share the last. N is time steps, or samples.
         """
+        remat = self.remat and training
         maps = self.stem(tf.reshape(g, [-1, g.shape[-1]]), training=training)
         for join, norm, blocks, term in zip(self.joins, self.norms, self.blocks, skip_terms, strict=True):
-            maps = leaky_relu(norm(join(_upsample(maps), term), training=training))
+
+            def start(maps, term, join=join, norm=norm):
+                return leaky_relu(norm(join(_upsample(maps), term), training=training))
+
+            maps = rematerialization.apply(start, maps, term, remat=remat)
             for block in blocks:
-                maps = block(maps, training=training)
+                maps = rematerialization.apply(partial(block, training=training), maps, remat=remat)
         frames = tf.sigmoid(self.pixels(maps))
         return tf.reshape(frames, [tf.shape(g)[0], tf.shape(g)[1], *frames.shape[1:]])
 
