@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -46,7 +46,21 @@ class DataRates(NamedTuple):
         return self.training.per_wall_second / self.data.per_cpu_second
 
 
-def measure(config: Config, seconds: float) -> DataRates:
+def measure(config: Config, seconds: float) -> dict[str, Any]:
+    """Measures as `rates` does; what it found, fit for JSON."""
+    found = rates(config, seconds)
+    results = {
+        name: {
+            **rate._asdict(),
+            "clips_per_wall_second": rate.per_wall_second,
+            "clips_per_cpu_second": rate.per_cpu_second,
+        }
+        for name, rate in found._asdict().items()
+    }
+    return {"headroom": found.headroom, "cores": found.cores, **results}
+
+
+def rates(config: Config, seconds: float) -> DataRates:
     """Measures reading of training batches, then training steps on one batch, for some seconds each.
 
     Raises:
