@@ -15,12 +15,16 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["svg_tf", "svg_tf.*"]),
+    package_data={"svg_tf.report": ["templates/*"]},
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py>=2.1",
         "av>=18",  # decodes videos, with its own copy of FFmpeg
         "importlib_resources>=6.4",  # TensorFlow Datasets needs it and does not say so
+        "jinja2>=3.1",  # the report's page
         "keras>=3.12,<4",
+        "markupsafe>=2.1",
+        "matplotlib>=3.9",  # the report's figures
         "numpy>=2.0",
         "pillow>=10.1",
         "scikit-learn>=1.4",  # the digits of the embedded data set

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from svg_tf.visualization import Row, animation, gif_bytes, strip, write_gif, write_png
+from svg_tf.visualization import Row, animation, gif_bytes, sheet, strip, write_gif, write_png
 
 _COLOURS = {"green": (0, 150, 70), "red": (220, 45, 45), "grey": (165, 165, 165)}
 _BAIR = Path(__file__).resolve().parents[2] / "shared" / "data" / "bair"
@@ -160,6 +160,23 @@ def test_headers_stay_over_their_columns_and_do_not_move_the_frames():
     assert (np.asarray(long)[:top, left + 102 : right] == 255).all()
 
 
+@pytest.mark.parametrize(("side", "border"), [(8, 1), (32, 1), (64, 2), (128, 4)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_sheet_holds_every_frame_as_it_is_in_a_border_that_tells_its_time(side, border, channels):
+    rows = _rows(frames=4, side=side, channels=channels)
+    image, width, height = sheet(rows, n_past=1)
+    assert (width, height) == (side + 2 * border, side + 2 * border) and image.size == (4 * width, 3 * height)
+    pixels = np.asarray(image)
+    for r, row in enumerate(rows):
+        for t, frame in enumerate(row.frames):
+            tile = pixels[r * height : (r + 1) * height, t * width : (t + 1) * width]
+            inside = tile[border:-border, border:-border]
+            np.testing.assert_array_equal(inside, _shown(frame, side))
+            colour = "green" if t < 1 else "grey" if row.kind == "truth" else "red"
+            edges = [tile[:border], tile[-border:], tile[:, :border], tile[:, -border:]]
+            assert all((edge == _COLOURS[colour]).all() for edge in edges)
+
+
 def test_a_gif_plays_for_ever_at_its_rate_and_holds_its_last_image(tmp_path):
     path = tmp_path / "clip.gif"
     write_gif(str(path), animation([_rows(frames=7)], 2), fps=10)
@@ -272,6 +289,8 @@ def test_rows_that_make_no_picture_are_refused(rows, n_past, message):
         strip(rows, n_past)
     with pytest.raises(ValueError, match=message):
         animation([rows], n_past)
+    with pytest.raises(ValueError, match=message):
+        sheet(rows, n_past)
 
 
 def test_clips_that_make_no_grid_are_refused():

@@ -1,0 +1,80 @@
+"""Pictures as files: PNG, and GIF with one palette for all its images."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from svg_tf import files
+from svg_tf.visualization.colours import BACKGROUND, GREEN, GREY, INK, RED, TRACK
+
+_FIXED_COLOURS = (BACKGROUND, INK, GREEN, RED, GREY, TRACK)
+_HOLD_SECONDS = 1.0
+# One of GIF's 256 colours stays free: the encoder marks by it the pixels that do not change, which halves the file.
+_GIF_COLOURS = 255
+_PALETTE_SAMPLE = 1 << 16
+
+
+def write_png(path: str, image: Image.Image) -> None:
+    """Writes an image as PNG, aside and renamed."""
+    files.write_with(path, lambda aside: image.save(aside, format="PNG", optimize=True))
+
+
+def write_gif(path: str, images: Sequence[Image.Image], fps: float = 6) -> None:
+    """Writes an animated GIF, aside and renamed; see gif_bytes."""
+    files.write_bytes(path, gif_bytes(images, fps))
+
+
+def gif_bytes(images: Sequence[Image.Image], fps: float = 6) -> bytes:
+    """An animated GIF that loops for ever and holds its last image for a second.
+
+    All images share one palette and none is dithered, so that what does not move does not flicker.
+
+    Args:
+        images: RGB images of one size.
+        fps: images a second, to 50; GIF counts time in hundredths of a second.
+
+    Raises:
+        ValueError: no images, images of several sizes, or fps out of range.
+    """
+    if not images:
+        raise ValueError("there are no images to animate; give at least one")
+    sizes = {image.size for image in images}
+    if len(sizes) > 1:
+        raise ValueError(f"the images of an animation must have one size, but they have {sorted(sizes)}")
+    if not 0 < fps <= 50:
+        raise ValueError(f"fps is {fps}, but must be more than 0 and at most 50")
+    palette, indices = _shared_palette(np.stack([np.asarray(image.convert("RGB")) for image in images]))
+    paletted = [Image.fromarray(index) for index in indices]
+    for image in paletted:
+        image.putpalette(palette.tobytes())
+    step = 10 * round(100 / fps)
+    durations = [step] * (len(images) - 1) + [max(step, round(1000 * _HOLD_SECONDS))]
+    options = {"loop": 0, "duration": durations, "optimize": True, "palette": palette.tobytes()}
+    buffer = io.BytesIO()
+    paletted[0].save(buffer, format="GIF", save_all=True, append_images=paletted[1:], **options)
+    return buffer.getvalue()
+
+
+def _shared_palette(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 [..., 3] -> the palette, uint8 [N, 3], and every pixel's nearest colour in it, uint8 [...].
+
+    Pillow maps to a given palette at 6 bits a channel, which bands greys and tints white, hence the exact search.
+    """
+    flat = pixels.reshape(-1, 3)
+    sample = flat[np.linspace(0, len(flat) - 1, _PALETTE_SAMPLE).astype(np.int64)]
+    # Maximum coverage keeps the few pixels of a small bright object, which median cut gives up.
+    free = _GIF_COLOURS - len(_FIXED_COLOURS)
+    adaptive = Image.fromarray(sample[None]).quantize(free, Image.Quantize.MAXCOVERAGE, kmeans=1)
+    palette = np.concatenate([_FIXED_COLOURS, np.reshape(adaptive.getpalette(), [-1, 3])]).astype(np.uint8)
+    entries = palette.astype(np.float32)
+    packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)  # [...]
+    seen = np.zeros(1 << 24, bool)
+    seen[packed] = True
+    nearest = np.zeros(1 << 24, np.uint8)
+    used = np.flatnonzero(seen)
+    for part in np.array_split(used, 1 + len(used) // 65536):
+        colours = np.stack([part >> 16, (part >> 8) & 255, part & 255], axis=-1).astype(np.float32)
+        nearest[part] = np.argmin((entries**2).sum(axis=1) - 2 * colours @ entries.T, axis=1)
+    return palette, nearest[packed]

@@ -1,0 +1,219 @@
+"""The files that a report is made of, small, and the page as a tree."""
+
+import copy
+import html.parser
+import json
+import re
+
+import numpy as np
+
+METRICS = {
+    "model": "SVG-LP",
+    "run_dir": "runs/demo",
+    "checkpoint": "best.npz",
+    "step": 3500,
+    "dataset": "smmnist",
+    "split": "test",
+    "n_clips": 40,
+    "n_past": 2,
+    "n_eval": 6,
+    "n_samples": 20,
+    "seed": 7,
+    "select": "each",
+    "date": "2031-05-06",
+    "command": "python bin/evaluate.py --run_dir=runs/demo --n_clips=40",
+    "machine": "8 cores of a test machine",
+    "protocol": {
+        "name": "svg",
+        "dataset": "smmnist",
+        "description": "Five frames given, 25 predicted.",
+        "published": [
+            {"name": "SVG, best of 100", "source": "A paper, table 1", "psnr": 14.5, "ssim": 0.709, "fvd": 377},
+            {"name": "SRVP, best of 100", "source": "A paper, table 2", "psnr": 16.93, "lpips": 0.0736},
+        ],
+        "deviations": ["A clip has one digit, not two.", "Frames are 32 pixels wide."],
+    },
+    "metrics": [
+        {"name": "psnr", "title": "PSNR", "unit": "dB", "better": "higher", "definition": "Of every frame."},
+        {"name": "ssim", "title": "SSIM", "unit": "", "better": "higher", "definition": "Gaussian window."},
+        {"name": "mse", "title": "MSE", "unit": "", "better": "lower", "definition": "Squared error."},
+        {"name": "fvd", "title": "FVD", "unit": "", "better": "lower", "definition": "Frechet distance."},
+    ],
+    "not_computed": [{"name": "lpips", "title": "LPIPS", "reason": "no weights given (--lpips_weights)"}],
+    "table": [
+        {
+            "name": "best of 20",
+            "kind": "model",
+            "metrics": {
+                "psnr": {"mean": 19.96512, "low": 19.40999, "high": 20.53001},
+                "ssim": {"mean": 0.694249, "low": 0.66638, "high": 0.72211},
+                "mse": {"mean": 0.00146123, "low": 0.001255, "high": 0.0016678},
+            },
+        },
+        {"name": "one sample", "kind": "model", "metrics": {"fvd": {"mean": 1234.5678}}},
+        {
+            "name": "copy last",
+            "kind": "trivial",
+            "metrics": {
+                "psnr": {"mean": 9.25, "low": 8.125, "high": 10.375},
+                "ssim": {"mean": -0.00004, "low": -0.0312449, "high": 0.0312},
+                "mse": {"mean": 0.0056, "low": 0.0051, "high": 0.0061},
+                "fvd": {"mean": 80.25},
+            },
+        },
+        {
+            "name": "simulator, best of 20",
+            "kind": "simulator",
+            "metrics": {
+                "psnr": {"mean": 22.3712, "low": 21.741, "high": 22.988},
+                "ssim": {"mean": 0.77759, "low": 0.7464, "high": 0.8087},
+                "mse": {"mean": 0.000879, "low": 0.00075, "high": 0.001},
+            },
+        },
+    ],
+    "predictors": {
+        "best of 20": "The best of twenty.",
+        "one sample": "One of them.",
+        "copy last": "The last given frame again.",
+        "simulator, best of 20": "The rules of the motion.",
+    },
+    "notes": ["A note with a --flag_of_it."],
+    "interval": "Student's t over clips.",
+    "chosen_by": "Each metric chooses for itself.",
+    "by_samples_definition": "The expected best of n.",
+    "examples_best_by": "ssim",
+    "curves": {
+        "psnr": {
+            "frames": [2, 3, 4, 5],
+            "lines": [
+                {
+                    "name": "best of 20",
+                    "kind": "model",
+                    "mean": [24.0, 22.0, 20.0, 14.0],
+                    "low": [23.0, 21.0, 19.0, 12.0],
+                    "high": [25.0, 23.0, 21.0, 16.0],
+                },
+                {
+                    "name": "copy last",
+                    "kind": "trivial",
+                    "mean": [18.0, 12.0, 11.0, 10.0],
+                    "low": [17.0, 11.0, 10.0, 9.0],
+                    "high": [19.0, 13.0, 12.0, 11.0],
+                },
+            ],
+        }
+    },
+    "by_samples": {
+        "psnr": {"n": [1, 10, 100], "mean": [12.0, 15.0, 16.0], "low": [11.0, 14.0, 15.0], "high": [13.0, 16.0, 17.0]},
+        "ssim": {"n": [1], "mean": [0.5], "low": [0.4], "high": [0.6]},
+    },
+    "recalibration": None,
+}
+UNCERTAINTY = {
+    "title": "Collisions",
+    "summary": ["The spread tells of hits.", "By 0.98."],
+    "figures": [{"file": "uncertainty_sigma.png", "alt": "A line with peaks", "caption": "Spread over time."}],
+    "table": {"columns": ["measure", "value"], "rows": [["AUC", 0.98312], ["sequences", 200], ["chance", "0.5"]]},
+    "definitions": ["Spread: the mean of sigma."],
+}
+PNG = b"\x89PNG\r\n\x1a\nmade up"
+
+
+def metrics(**changes):
+    """metrics.json as it should be, with changes."""
+    return {**copy.deepcopy(METRICS), **changes}
+
+
+def examples(clips=2, samples=3, frames=6, side=8, channels=1, seed=0):
+    """examples.npz of random frames, by name."""
+    rng = np.random.default_rng(seed)
+    shape = [frames, side, side, channels]
+    videos = {name: rng.integers(0, 256, [clips, *shape], np.uint8) for name in ("truth", "best", "posterior")}
+    return {
+        **videos,
+        "samples": rng.integers(0, 256, [clips, samples, *shape], np.uint8),
+        "clips": np.arange(10, 10 + clips),
+        "samples_of": np.tile(np.arange(samples), (clips, 1)),
+        "best_of": np.arange(14, 14 + clips),
+    }
+
+
+def write(folder, *, uncertainty=None, arrays=None, **changes):
+    """Writes the files into a folder, a Path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.json").write_text(json.dumps(metrics(**changes)), encoding="utf-8")
+    np.savez(folder / "examples.npz", **(arrays or examples()))
+    if uncertainty:
+        (folder / "uncertainty.json").write_text(json.dumps(uncertainty), encoding="utf-8")
+        (folder / "uncertainty_sigma.png").write_bytes(PNG)
+    return str(folder)
+
+
+class Node:
+    """An element of a page, or the page itself."""
+
+    def __init__(self, tag, attributes=None):
+        self.tag, self.attributes, self.parts = tag, attributes or {}, []
+
+    @property
+    def text(self):
+        """What a reader sees, its white space as single blanks."""
+        return " ".join("".join(part if isinstance(part, str) else part.raw for part in self.parts).split())
+
+    @property
+    def raw(self):
+        return "".join(part if isinstance(part, str) else part.raw for part in self.parts)
+
+    def all(self, tag=None, **attributes):
+        """All elements below of a tag and with attributes, in order; class_ is class."""
+        wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+        found = []
+        for part in self.parts:
+            if isinstance(part, Node):
+                if tag in (None, part.tag) and all(part.attributes.get(k) == v for k, v in wanted.items()):
+                    found.append(part)
+                found += part.all(tag, **attributes)
+        return found
+
+    def one(self, tag=None, **attributes):
+        found = self.all(tag, **attributes)
+        assert len(found) == 1, (tag, attributes, len(found))
+        return found[0]
+
+
+class _Parser(html.parser.HTMLParser):
+    EMPTY = frozenset({"meta", "link", "img", "input", "br"})
+
+    def __init__(self):
+        super().__init__()
+        self.open = [Node("page")]
+
+    def handle_starttag(self, tag, attrs):
+        names = [name for name, _ in attrs]
+        assert len(set(names)) == len(names), f"{tag} has an attribute twice: {names}"
+        node = Node(tag, dict(attrs))
+        self.open[-1].parts.append(node)
+        if tag not in self.EMPTY:
+            self.open.append(node)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop().tag == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data):
+        self.open[-1].parts.append(data)
+
+
+def read_page(path):
+    """The page as a tree; a tag that is not closed is an error."""
+    parser = _Parser()
+    with open(path, encoding="utf-8") as file:
+        parser.feed(file.read())
+    parser.close()
+    assert [node.tag for node in parser.open] == ["page"]
+    return parser.open[0]
+
+
+def number(text):
+    """A number of the page: its value and its decimals."""
+    assert re.fullmatch(r"\N{MINUS SIGN}?\d+(\.\d+)?", text), text
+    return float(text.replace("\N{MINUS SIGN}", "-")), len(text.partition(".")[2])
