@@ -5,6 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
+SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
+TFLITE = ["ai-edge-litert>=2.3"]
 
 setup(
     name="svg_tf",
@@ -35,7 +37,10 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
+        "fvd": ["tensorflow_hub>=0.16"],  # for a handle of FVD's network; a folder needs nothing
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-        "dev": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.8", "scikit-image>=0.24", "scipy>=1.13"],
+        "serving": SERVING,  # the client's and the load test's gRPC
+        "tflite": TFLITE,
+        "dev": [*SERVING, *TFLITE, "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.8", "scikit-image>=0.24", "scipy>=1.13"],
     },
 )
