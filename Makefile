@@ -1,5 +1,5 @@
-# `make demo` trains a small model and draws its futures; `make test` runs the tests. Both first make a virtual
-# environment in .venv with the Python that PYTHON names.
+# `make demo` trains a small model, draws its futures and writes the report; `make test` runs the tests. Both first
+# make a virtual environment in .venv with the Python that PYTHON names.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,6 +11,8 @@ DEMO_RUN := runs/demo
 demo: $(VENV)/.installed
 	$(BIN)/python bin/train.py --flagfile=demo.flags --run_dir=$(DEMO_RUN)
 	$(BIN)/python bin/generate.py --run_dir=$(DEMO_RUN) --n_clips=100
+	$(BIN)/python bin/evaluate.py --run_dir=$(DEMO_RUN) --n_clips=100
+	$(BIN)/python bin/uncertainty.py --run_dir=$(DEMO_RUN)
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "not slow" --numprocesses=2 --dist=loadfile

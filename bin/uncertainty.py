@@ -1,0 +1,63 @@
+"""Asks a run's prior about collisions: python bin/uncertainty.py --run_dir=runs/demo"""
+
+import os
+
+import config_flags
+from absl import flags
+
+from svg_tf.config import Config, ConfigError
+from svg_tf.uncertainty import applicability
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of a run of smmnist with a learned prior", required=True)
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (by the validation loss), latest, or a step's number")
+_N_SEQUENCES = flags.DEFINE_integer(
+    "n_sequences", 200, "test clips to score, each with its own digits and motion", lower_bound=2, upper_bound=2**20
+)
+_N_DIGIT_SETS = flags.DEFINE_integer(
+    "n_digit_sets", 100, "sets of test digits that one motion is shown with", lower_bound=2, upper_bound=2**20
+)
+_N_SAMPLES = flags.DEFINE_integer(
+    "n_samples", 20, "futures of each clip and of each set of digits", lower_bound=2, upper_bound=4096
+)
+_N_FRAMES = flags.DEFINE_integer("n_frames", 100, "frames that the prior reads, more than n_past", lower_bound=2)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "seed of digits, futures, untrained priors and resampling", lower_bound=0, upper_bound=2**31 - 1
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data, where it has moved since the training")
+_OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/evaluation")
+
+
+def main() -> None:
+    """Parses, analyses and prints the scores."""
+    config = Config.load(_RUN_DIR.value)
+    if _DATA_DIR.value is not None:
+        config = config.replace(data_dir=_DATA_DIR.value)
+    folder = _OUT.value or os.path.join(config.run_dir, "evaluation")
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise ConfigError(f"out {folder} is not a folder")
+    applicability.check(config, _N_FRAMES.value)
+    from svg_tf.uncertainty import analysis  # TensorFlow takes seconds to load: a wrong flag is told before
+
+    result = analysis.analyse(
+        config,
+        checkpoint=_CHECKPOINT.value,
+        n_sequences=_N_SEQUENCES.value,
+        n_digit_sets=_N_DIGIT_SETS.value,
+        n_samples=_N_SAMPLES.value,
+        n_frames=_N_FRAMES.value,
+        seed=_SEED.value,
+        folder=folder,
+    )
+    print("area under the ROC curve of turns told by the prior's spread (95 % interval):")
+    for name, area in result["auc"].items():
+        print(f"  {name:<10} {area['mean']:.3f}  ({area['low']:.3f} to {area['high']:.3f})")
+    print("\n".join(result["summary"][2:]))
+    print(f"wrote {', '.join(analysis.NAMES)} to {folder}")
+    if os.path.exists(os.path.join(folder, "metrics.json")):
+        from svg_tf.report import write_report
+
+        print(f"refreshed {write_report(folder)}")
+
+
+if __name__ == "__main__":
+    config_flags.run(main)
