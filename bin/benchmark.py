@@ -3,11 +3,15 @@
 train      training steps, beside the plain forms of the same computation and beside PyTorch where it is installed
 generate   futures of one context, beside a loop over samples and frames
 data       clips of the training data, beside what a training step takes
+evaluate   clips scored, beside a loop over scikit-image's functions
+serve      an exported model's futures, beside the same rollout called directly
 """
 
 import importlib
 import json
 import sys
+import tempfile
+from pathlib import Path
 
 import config_flags
 from absl import flags
@@ -72,13 +76,67 @@ def data(results: dict, config: Config) -> list[str]:
     return [*lines, f"the data is {faster:,.1f} times faster; {cores:.4f} cores keep training fed"]
 
 
-_BENCHMARKS = {"train": train, "generate": generate, "data": data}
+def evaluate(results: dict, config: Config) -> list[str]:
+    """Lines about scoring."""
+    rows = []
+    for metric, forms in results["metrics"].items():
+        for name, form in forms.items():
+            rows.append([f"{metric}, {name}", f"{form['clips_per_second']:,.1f}", f"{form['speedup']:,.1f} x"])
+    records = results["records"]
+    return [
+        f"{results['predictions']} predictions of {results['frames']} frames",
+        *_table(["", "predictions/s", "of the loop's rate"], rows),
+        f"{records['clips_per_second']:.3f} clips a second with {records['samples']} futures drawn and scored of each",
+    ]
+
+
+def serve(results: dict, config: Config) -> list[str]:
+    """Lines about the exported model."""
+    rows = [
+        [name, *(f"{results[key][clock]:.2f}" for clock in ("wall", "cpu"))]
+        for name, key in (("the SavedModel", "saved_model"), ("called directly", "direct"))
+    ]
+    return [
+        f"{results['n_samples']} futures of {results['horizon']} frames of one context, milliseconds a frame",
+        *_table(["", "on the clock", "of the cores"], rows),
+        f"the SavedModel takes {results['wall_ratio']:.3f} times as long and {results['cpu_ratio']:.3f} times the "
+        f"processor time; its frames differ by {results['largest_difference']:.1e} at most",
+    ]
+
+
+def _measure_serve(config: Config) -> dict:
+    """Exports a model with the weights that it starts with, and measures it."""
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "export"))
+    import exporting
+    from request_checks import Limits
+
+    from svg_tf import checkpoints
+    from svg_tf.benchmarks import serve as benchmark
+    from svg_tf.models.svg import SVG
+
+    model = SVG(config)
+    variables = checkpoints.named_variables(model, training_state=False)
+    with tempfile.TemporaryDirectory() as run_dir:
+        arrays = {name: variable.numpy() for name, variable in variables.items()}
+        checkpoints.save(str(Path(checkpoints.folder(run_dir)) / checkpoints.BEST), arrays)
+        exported = exporting.export_run(
+            config.replace(run_dir=run_dir), checkpoint="best", version=None, limits=Limits(10, 100, 100)
+        )
+        found = benchmark.measure(model, exported.folder)
+    times = {name: getattr(found, name)._asdict() for name in ("saved_model", "direct")}
+    return {**found._asdict(), **times, "wall_ratio": found.wall_ratio, "cpu_ratio": found.cpu_ratio}
+
+
+_BENCHMARKS = {"train": train, "generate": generate, "data": data, "evaluate": evaluate, "serve": serve}
 
 
 def main() -> None:
     """Runs the benchmark that was named, prints its numbers and writes them."""
     config = config_flags.config_from_flags()
-    results = importlib.import_module(f"svg_tf.benchmarks.{_name}").measure(config, _SECONDS.value)
+    if _name == "serve":
+        results = _measure_serve(config)
+    else:
+        results = importlib.import_module(f"svg_tf.benchmarks.{_name}").measure(config, _SECONDS.value)
     print("\n".join(_BENCHMARKS[_name](results, config)))
     if _JSON.value:
         files.write_text(_JSON.value, json.dumps({"benchmark": _name, **results}, indent=2) + "\n")

@@ -65,5 +65,6 @@ def _user_errors() -> tuple[type[Exception], ...]:
         "svg_tf.checkpoints": "CheckpointError",
         "svg_tf.training": "NonFiniteError",
         "svg_tf.torch_import.records": "TorchFileError",
+        "svg_tf.program.runner.parts": "ProgramError",
     }
     return tuple(getattr(sys.modules[module], name) for module, name in names.items() if module in sys.modules)

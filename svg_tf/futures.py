@@ -1,33 +1,32 @@
 """The futures of a run's test clips: drawn, scored and shown."""
 
+import itertools
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from svg_tf import checkpoints, noise, rollout, visualization
+from svg_tf import checkpoints, rollout, visualization
 from svg_tf.config import Config
 from svg_tf.data.dataset import make_dataset
-from svg_tf.evaluation import ClipScores, trivial_predictions
+from svg_tf.evaluation import definitions, measures, predictors, sampling
+from svg_tf.evaluation.scoreboard import Scoreboard
+from svg_tf.metrics.psnr import decibels
 from svg_tf.models.svg import SVG
 from svg_tf.visualization import Row
 
-_CLIPS_AT_ONCE = 10  # bounds the memory, however many clips are drawn
+_METRICS = (definitions.MSE, definitions.SSIM)
 _SHOWN_SAMPLES = 3
 
 
-class Drawn(NamedTuple):
-    """Futures of a batch of clips, float32 in [0, 1]."""
-
-    clips: np.ndarray  # the truth, context included [B, n_eval, H, W, C]
-    samples: np.ndarray  # [S, B, T, H, W, C]
-    posterior: np.ndarray  # the clips' reconstruction, from frame 1 [B, n_eval - 1, H, W, C]
-    scores: ClipScores  # of the samples, as far as the truth goes
-
-
 class Result(NamedTuple):
-    """PSNR and SSIM, see ClipScores, by what was scored: best of n_samples, mean sample, copy last, black."""
+    """PSNR and SSIM by what was scored: best of n_samples, mean sample, copy last, black; more is better.
+
+    PSNR is that of the mean squared error over clips, in dB: a clip in which nothing moves, which copying predicts
+    without any error, then counts as one clip and not as an infinity.
+    """
 
     n_clips: int
     table: dict[str, dict[str, float]]
@@ -58,7 +57,7 @@ def draw(
     """Draws and scores futures of the first test clips; shows some in folder/futures.gif and futures_<clip>.png.
 
     A picture has the truth, the best sample by SSIM of the predicted frames, some samples as they come, and the
-    approximate posterior, which has seen the truth.
+    approximate posterior, which has seen the truth. Pictures of clips that an earlier call showed are removed.
 
     Args:
         config: of the run.
@@ -75,52 +74,75 @@ def draw(
         DataError: the test data is missing or broken.
     """
     model = load_model(config, checkpoint)
-    data = make_dataset(config, "test", n_clips=n_clips).unbatch().batch(_CLIPS_AT_ONCE)
-    scores: dict[str, list[ClipScores]] = {}
+    data = make_dataset(config, "test", n_clips=n_clips).unbatch()
+    board = Scoreboard(_METRICS)
     pictures: list[list[Row]] = []
     with tqdm(total=n_clips, unit="clip", desc="draw") as bar:
-        for batch in data.as_numpy_iterator():
-            drawn = _draw(model, batch, bar.n, n_samples, horizon, seed)
-            context, future = np.split(drawn.clips, [config.n_past], axis=1)
-            scored = (
-                drawn.scores,
-                *(
-                    ClipScores.of(future[:, :horizon], frames)
-                    for frames in trivial_predictions(context, min(horizon, future.shape[1])).values()
-                ),
-            )
-            for name, batch_scores in zip(("samples", "copy last", "black"), scored, strict=True):
-                scores.setdefault(name, []).append(batch_scores)
-            wanted = min(len(batch), n_shown - len(pictures))
-            pictures += [_rows(drawn, index, config.n_past) for index in range(wanted)]
-            bar.update(len(batch))
-    for index, rows in enumerate(pictures):
-        strip = visualization.strip(rows, config.n_past)
-        visualization.write_png(os.path.join(folder, f"futures_{index}.png"), strip)
-    visualization.write_gif(os.path.join(folder, "futures.gif"), visualization.animation(pictures, config.n_past))
-    joined = {name: ClipScores.joined(batches) for name, batches in scores.items()}
-    samples = joined.pop("samples")
-    table = {f"best of {n_samples}": samples.mean_of_best(), "mean sample": samples.mean()}
-    return Result(samples.errors.shape[1], table | {name: trivial.mean() for name, trivial in joined.items()})
+        for number, stored in enumerate(data.as_numpy_iterator()):
+            clip = stored / np.float32(255)
+            context, future = np.split(clip, [config.n_past])
+            seeds = sampling.seeds_of(seed, number, n_samples)
+            shown = _score(board, context, future[:horizon], sampling.draw(model, context, horizon, seeds))
+            if number < n_shown:
+                posterior = rollout.reconstruct(model, clip[np.newaxis]).numpy()[0]
+                pictures.append(_rows(clip, shown, posterior, config.n_past, n_samples))
+            bar.update()
+    _write(folder, pictures, config.n_past)
+    means = board.means().items()
+    table = {name: {"PSNR": float(decibels(scores["mse"])), "SSIM": scores["ssim"]} for name, scores in means}
+    return Result(number + 1, table)
 
 
-def _draw(model: SVG, batch: np.ndarray, first_clip: int, n_samples: int, horizon: int, seed: int) -> Drawn:
-    """batch: uint8 [B, n_eval, H, W, C], the test clips from number first_clip on."""
-    clips = batch / np.float32(255)
-    context, future = np.split(clips, [model.config.n_past], axis=1)
-    seeds = noise.sample_seeds(seed, range(first_clip, first_clip + len(clips)), n_samples)
-    samples = rollout.generate(model, context, horizon, seeds).frames.numpy()
-    known = min(horizon, future.shape[1])
-    scores = ClipScores.of(future[:, :known], samples[:, :, :known])
-    return Drawn(clips, samples, rollout.reconstruct(model, clips).numpy(), scores)
+def _score(
+    board: Scoreboard, context: np.ndarray, future: np.ndarray, parts: Iterator[np.ndarray]
+) -> list[np.ndarray]:
+    """Scores a clip's samples, which come in parts [n, T, H, W, C], and the trivial predictions.
+
+    Returns:
+        The best sample by SSIM, and the first ones, float32 [T, H, W, C].
+    """
+    known, best, first = len(future), None, []
+    measured = {metric.measure: [] for metric in _METRICS}
+    for part in parts:
+        for name, values in measured.items():
+            values.append(measures.PLAIN[name](future, part[:, :known]))
+        scores = definitions.SSIM.of_clips(measured[definitions.SSIM.measure][-1])
+        if best is None or scores.max() > best[0]:
+            best = (scores.max(), part[scores.argmax()])
+        first += list(part[: _SHOWN_SAMPLES - len(first)])
+    samples = {name: np.concatenate(values) for name, values in measured.items()}
+    board.add_samples({"best": f"best of {len(samples['mse'])}", "mean": "mean sample"}, "model", samples)
+    trivial = predictors.trivial(context, known)
+    for name in ("copy last", "black"):
+        prediction = trivial[name][np.newaxis]
+        board.add_prediction(name, "trivial", {m: measures.PLAIN[m](future, prediction)[0] for m in measured})
+    return [best[1], *first]
 
 
-def _rows(drawn: Drawn, index: int, n_past: int) -> list[Row]:
-    """The picture of one clip of a batch, as far as both the truth and the predictions go."""
-    clip = drawn.clips[index]
-    futures = [np.concatenate([clip[:n_past], sample])[: len(clip)] for sample in drawn.samples[:, index]]
-    shown = len(futures[0])
-    rows = [Row("Truth", clip[:shown], "truth"), Row(f"Best of {len(futures)}", futures[drawn.scores.best[index]])]
-    rows += [Row(f"Sample {number}", frames) for number, frames in enumerate(futures[:_SHOWN_SAMPLES], start=1)]
+def _rows(clip: np.ndarray, shown: list[np.ndarray], posterior: np.ndarray, n_past: int, n_samples: int) -> list[Row]:
+    """The picture of a clip, as far as both the truth and the predictions go.
+
+    Args:
+        clip: the truth, context included, float32 [T, H, W, C].
+        shown: the best sample and the first ones, without the context.
+        posterior: the clip's reconstruction, from frame 1 on.
+        n_past: frames of context.
+        n_samples: of how many the best is.
+    """
+    best, *first = (np.concatenate([clip[:n_past], sample])[: len(clip)] for sample in shown)
+    length = len(best)
+    rows = [Row("Truth", clip[:length], "truth"), Row(f"Best of {n_samples}", best)]
+    rows += [Row(f"Sample {number}", frames) for number, frames in enumerate(first, start=1)]
     # The first frame has no prediction: the posterior's row begins with it as it is.
-    return [*rows, Row("Posterior", np.concatenate([clip[:1], drawn.posterior[index]])[:shown])]
+    return [*rows, Row("Posterior", np.concatenate([clip[:1], posterior])[:length])]
+
+
+def _write(folder: str, pictures: list[list[Row]], n_past: int) -> None:
+    for index, rows in enumerate(pictures):
+        visualization.write_png(os.path.join(folder, f"futures_{index}.png"), visualization.strip(rows, n_past))
+    for index in itertools.count(len(pictures)):
+        path = os.path.join(folder, f"futures_{index}.png")
+        if not os.path.exists(path):
+            break
+        os.remove(path)  # of an earlier call, which showed more
+    visualization.write_gif(os.path.join(folder, "futures.gif"), visualization.animation(pictures, n_past))

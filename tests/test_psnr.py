@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
-from svg_tf.metrics.psnr import psnr
+from svg_tf.metrics.mse import mse
+from svg_tf.metrics.psnr import decibels, psnr
 
 
 def _frames(*shape, seed=0):
@@ -62,3 +63,18 @@ def test_one_frame_scores_a_scalar_and_a_graph_scores_the_same():
 def test_frames_that_cannot_be_compared_are_refused(truth, prediction, message):
     with pytest.raises(ValueError, match=message):
         psnr(truth, prediction)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_error_of_every_frame_is_as_scikit_image_has_it(channels):
+    truth, samples = _frames(2, 3, 16, 12, channels), _frames(4, 2, 3, 16, 12, channels, seed=1)
+    errors = mse(truth, samples)
+    assert errors.dtype == tf.float32 and errors.shape == [4, 2, 3]
+    for place in np.ndindex(4, 2, 3):
+        np.testing.assert_allclose(errors[place], mean_squared_error(truth[place[1:]], samples[place]), rtol=1e-5)
+
+
+def test_decibels_of_errors_keep_their_precision_and_end_at_100():
+    errors = np.array([1.0, 0.1, 1e-10, 1e-12, 0.0])
+    np.testing.assert_allclose(decibels(errors), [0, 10, 100, 100, 100], rtol=1e-12)
+    assert decibels(errors).dtype == tf.float64

@@ -7,7 +7,7 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from svg_tf.metrics import ssim as ssim_module
-from svg_tf.metrics.ssim import ssim
+from svg_tf.metrics.ssim import ssim, ssim_svg
 
 _CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -36,6 +36,43 @@ def _expected(truth, prediction):
     return similarity[5:-5, 5:-5].mean()
 
 
+def _expected_svg(truth, prediction):
+    """scikit-image's defaults, as the authors' script calls it, but for the data range that they leave to its type."""
+    return structural_similarity(
+        truth.astype(np.float64), prediction.astype(np.float64), data_range=2, channel_axis=-1, win_size=7
+    )
+
+
+@pytest.mark.parametrize("shape", [[16, 24, 1], [32, 16, 3], [7, 7, 1], [64, 64, 1]])
+def test_every_frame_scores_in_the_original_scripts_variant_as_scikit_image_has_it(shape):
+    truth = _frames(2, 3, *shape)
+    samples = np.stack([_distorted(truth, amount, seed) for seed, amount in enumerate((0.01, 0.1, 0.5))])
+    scores = ssim_svg(truth, samples)
+    for place in np.ndindex(3, 2, 3):
+        np.testing.assert_allclose(scores[place], _expected_svg(truth[place[1:]], samples[place]), atol=1e-6)
+
+
+def test_the_original_scripts_data_range_is_what_scikit_image_supposed_of_floats():
+    # A constant offset has a closed form, in which the constant 0.01^2 is multiplied by 2^2.
+    truth = np.full([16, 16, 1], 0.5, np.float32)
+    x, y, c1 = 0.5, 0.25, 4e-4
+    np.testing.assert_allclose(ssim_svg(truth, truth / 2), (2 * x * y + c1) / (x * x + y * y + c1), atol=1e-6)
+    noisy = _distorted(_frames(16, 16, 1))
+    assert ssim_svg(_frames(16, 16, 1), noisy) > ssim(_frames(16, 16, 1), noisy)
+
+
+@pytest.mark.parametrize("function", [ssim, ssim_svg])
+def test_half_black_and_half_white_frames_score_to_1e_5(function):
+    truth = np.zeros([4, 32, 32, 1], np.float32)
+    truth[:, :, 16:] = 1
+    amounts = (0, 0.003, 0.03, 0.1)
+    predictions = np.stack([_distorted(frame, amount, 3) for frame, amount in zip(truth, amounts, strict=True)])
+    expected = _expected if function is ssim else _expected_svg
+    scores = function(truth, predictions)
+    for score, frame, prediction in zip(scores, truth, predictions, strict=True):
+        np.testing.assert_allclose(score, expected(frame, prediction), atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [[16, 24, 1], [32, 16, 3], [11, 11, 1]])
 def test_every_frame_scores_as_scikit_image_has_it(shape):
     truth = _frames(2, 3, *shape)
@@ -62,9 +99,9 @@ def test_real_frames_score_as_scikit_image_has_it(name):
         pytest.skip(f"there are no clips in shared/data/{name}")
     frames = np.stack([np.asarray(Image.open(path), np.float32) / 255 for path in paths])
     frames = frames.reshape(*frames.shape[:3], -1)
-    scores = ssim(frames[:-1], frames[1:])
-    expected = [_expected(truth, prediction) for truth, prediction in zip(frames, frames[1:], strict=False)]
-    np.testing.assert_allclose(scores, expected, atol=1e-6)
+    for function, reference in ((ssim, _expected), (ssim_svg, _expected_svg)):
+        expected = [reference(truth, prediction) for truth, prediction in zip(frames, frames[1:], strict=False)]
+        np.testing.assert_allclose(function(frames[:-1], frames[1:]), expected, atol=1e-6)
 
 
 def test_ordinary_frames_score_as_tensorflow_has_it():
@@ -79,7 +116,7 @@ def test_identical_frames_score_one_and_negatives_score_below_zero():
 
 
 def test_a_truth_scores_all_its_samples_in_chunks_that_do_not_divide_them(monkeypatch):
-    monkeypatch.setattr(ssim_module, "_CHUNK", 5)
+    monkeypatch.setattr(ssim_module, "_AT_ONCE", 13 * 16 * 16)
     truth = _frames(2, 3, 16, 16, 1)
     samples = np.stack([_distorted(truth, 0.1 * number, number) for number in range(1, 5)])
     scores = ssim(truth, samples)
@@ -116,3 +153,8 @@ def test_one_frame_scores_a_scalar_and_graphs_score_the_same():
 def test_frames_that_cannot_be_compared_are_refused(truth, prediction, message):
     with pytest.raises(ValueError, match=message):
         ssim(truth, prediction)
+
+
+def test_frames_smaller_than_the_original_scripts_window_are_refused():
+    with pytest.raises(ValueError, match="6x32 pixels.*at least 7x7"):
+        ssim_svg(_frames(6, 32, 1), _frames(6, 32, 1))

@@ -9,6 +9,7 @@ from svg_tf.data import digits as digits_lib
 
 _STARTS = 5  # draws of a digit before its first frame: which digit; y, x; velocity y, x
 _REDRAWS = 4  # draws of a digit for every frame: y wall away, x wall away, y wall along, x wall along
+_FUTURES_KEY = 0x4655_5455  # second word of a future's seed, where clips have their index, which is smaller
 
 
 class Truth(NamedTuple):
@@ -50,6 +51,11 @@ class MovingMNIST:
             self._digits = tf.constant(digits_lib.load_digits(config, split))  # [K, D, D]
         self._config = config
         self._n_frames = config.n_eval if split == "test" else config.n_frames
+        self._rules = {
+            "span": config.image_width - config.digit_size,
+            "max_speed": config.max_speed,
+            "stochastic": config.motion == "stochastic",
+        }
         self._stream = (digits_lib.SPLITS.index(split) << 32) + (config.seed if split == "train" else 0)
 
     def frames(self, indices: tf.Tensor) -> tf.Tensor:
@@ -66,12 +72,44 @@ class MovingMNIST:
         positions, velocities, wall_hits = trajectories(
             starts[..., 1:],
             redraws,
-            span=config.image_width - config.digit_size,
-            max_speed=config.max_speed,
-            stochastic=config.motion == "stochastic",
+            **self._rules,
         )
         frames = render(tf.gather(self._digits, which), positions, config.image_width)
         return frames, Truth(positions, velocities, wall_hits, which)
+
+    def futures(self, index: tf.Tensor, n_past: int, seeds: tf.Tensor) -> tf.Tensor:
+        """What may come after the first n_past frames of a clip, by the rules of the data.
+
+        The digits, and how they move into frame n_past - 1, are the clip's. What a wall draws in that frame or after
+        it is not, since no given frame shows it (where n_past is 1, none shows any velocity; the clip's is taken).
+        A future is a pure function of the clip and its seed.
+
+        Args:
+            index: int64 [], the clip's.
+            n_past: frames that are given, at least 1.
+            seeds: int64 [S].
+
+        Returns:
+            uint8 [S, T - n_past, W, W, 1].
+        """
+        _, truth = self.frames_and_truth(index[tf.newaxis])
+        known = max(n_past - 2, 0)  # the last frame whose velocity can be seen, in the frame after it
+        samples, steps = tf.shape(seeds)[0], self._n_frames - known - 1
+
+        def given(array: tf.Tensor) -> tf.Tensor:
+            return tf.repeat(array, samples, axis=0)
+
+        draws = steps * self._config.num_digits * _REDRAWS
+        keys = tf.fill([samples], tf.constant(_FUTURES_KEY, tf.int64))
+        bits = _rows_of_bits(tf.stack([seeds, keys], axis=1), draws)
+        positions, _, _ = walk(
+            given(truth.positions[:, known]),
+            given(truth.velocities[:, known]),
+            tf.reshape(bits, [-1, steps, self._config.num_digits, _REDRAWS]),
+            **self._rules,
+        )
+        positions = positions[:, n_past - 1 - known :]  # of the frames that are not given
+        return render(given(tf.gather(self._digits, truth.digits)), positions, self._config.image_width)
 
     def _random_bits(self, indices: tf.Tensor) -> tf.Tensor:
         """int64 [B, draws] uniform in 0..2^32-1, a row for every index.
@@ -80,13 +118,9 @@ class MovingMNIST:
         seeds share a stream.
         """
         draws = self._config.num_digits * (_STARTS + self._n_frames * _REDRAWS)
-
-        def row(index: tf.Tensor) -> tf.Tensor:
-            seed = tf.stack([tf.constant(self._stream, tf.int64), index])
-            return tf.random.stateless_uniform([draws], seed, None, None, tf.uint32, alg="philox")
-
-        bits = tf.map_fn(row, tf.cast(indices, tf.int64), fn_output_signature=tf.TensorSpec([draws], tf.uint32))
-        return tf.cast(bits, tf.int64)
+        indices = tf.cast(indices, tf.int64)
+        streams = tf.fill(tf.shape(indices), tf.constant(self._stream, tf.int64))
+        return _rows_of_bits(tf.stack([streams, indices], axis=1), draws)
 
 
 def trajectories(
@@ -113,6 +147,14 @@ def trajectories(
     """
     start = tf.cast(starts[..., :2] % span, tf.int32)  # [B, N, 2]
     velocity = _signed(starts[..., 2:], max_speed)
+    # Steps come before places, so it starts one step back.
+    return walk(start - velocity, velocity, redraws, span, max_speed, stochastic)
+
+
+def walk(
+    position: tf.Tensor, velocity: tf.Tensor, redraws: tf.Tensor, span: int, max_speed: int, stochastic: bool
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """As trajectories, from the frame after one that digits leave from position with velocity, int32 [B, N, 2]."""
     redraws = tf.transpose(redraws, [1, 0, 2, 3])  # [T, B, N, 4]
     away = tf.cast(redraws[..., :2] % max_speed, tf.int32) + 1
     along = _signed(redraws[..., 2:], max_speed)
@@ -132,8 +174,8 @@ def trajectories(
         x = tf.where(x_hit, leaving[..., 1], tf.where(y_hit, along[..., 0], velocity[..., 1]))
         return position, tf.stack([y, x], axis=-1), hit
 
-    # The scan steps before it stores, so it starts one step back. A loop: XLA never finishes compiling it unrolled.
-    paths = tf.scan(step, (away, along), (start - velocity, velocity, tf.zeros_like(start, tf.bool)))
+    # A loop: XLA never finishes compiling it unrolled.
+    paths = tf.scan(step, (away, along), (position, velocity, tf.zeros_like(position, tf.bool)))
     return tuple(tf.transpose(path, [1, 0, 2, 3]) for path in paths)
 
 
@@ -145,26 +187,36 @@ def render(digits: tf.Tensor, positions: tf.Tensor, image_width: int) -> tf.Tens
 
     Args:
         digits: uint8 [B, N, D, D].
-        positions: int32 [B, T, N, 2] top left corners (y, x), each 0 to image_width - D - 1.
+        positions: int32 [B, T, N, 2] top left corners (y, x), each 0 to image_width - D.
         image_width: width and height of a frame, W.
 
     Returns:
         uint8 [B, T, W, W, 1].
     """
     batch, (num_digits, size) = tf.shape(digits)[0], digits.shape[1:3]
-    span = image_width - size
+    places = image_width - size + 1
     # Rows of period W + 1 cut into pieces of W: piece s is the row moved right by s.
-    rows = tf.pad(digits, [[0, 0], [0, 0], [0, 1], [0, image_width + 1 - size]])  # [B, N, D + 1, W + 1]
-    table = tf.reshape(tf.tile(rows, [1, 1, 1, span])[..., : span * image_width], [-1, image_width])
+    rows = tf.pad(digits, [[0, 0], [0, 0], [0, 1], [0, places]])  # [B, N, D + 1, W + 1]
+    table = tf.reshape(tf.tile(rows, [1, 1, 1, places])[..., : places * image_width], [-1, image_width])
 
     row = tf.range(image_width) - positions[..., :1]  # [B, T, N, W]
     row = tf.where((row < 0) | (row >= size), size, row)  # row D is empty
     digit = tf.reshape(tf.range(batch * num_digits), [-1, 1, num_digits, 1])
-    index = (digit * (size + 1) + row) * span + positions[..., 1:]
+    index = (digit * (size + 1) + row) * places + positions[..., 1:]
     frames = tf.gather(table, index[:, :, 0])  # [B, T, W, W]
     for n in range(1, num_digits):
         frames += tf.minimum(tf.gather(table, index[:, :, n]), 255 - frames)
     return frames[..., tf.newaxis]
+
+
+def _rows_of_bits(seeds: tf.Tensor, draws: int) -> tf.Tensor:
+    """int64 [B, draws] uniform in 0..2^32-1, a row for every seed int64 [B, 2]."""
+    bits = tf.map_fn(
+        lambda seed: tf.random.stateless_uniform([draws], seed, None, None, tf.uint32, alg="philox"),
+        seeds,
+        fn_output_signature=tf.TensorSpec([draws], tf.uint32),
+    )
+    return tf.cast(bits, tf.int64)
 
 
 def _signed(bits: tf.Tensor, max_speed: int) -> tf.Tensor:

@@ -1,0 +1,122 @@
+"""Tests of svg_tf/evaluation/protocols.py and published.py."""
+
+import pytest
+
+from svg_tf.config import Config, ConfigError
+from svg_tf.evaluation.protocols import resolve
+
+SMMNIST = Config(run_dir="run")
+KTH = Config(run_dir="run", dataset="kth", backbone="vgg", n_past=10, n_eval=40, kth_clips="whole")
+BAIR = Config(run_dir="run", dataset="bair", channels=3, backbone="vgg", n_past=2, n_eval=30)
+RUNS = {"smmnist": SMMNIST, "kth": KTH, "bair": BAIR}
+
+
+def _sentences(setting):
+    return " ".join(setting.deviations)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "dataset", "n_past", "predicted", "n_clips"),
+    [
+        ("svg", "smmnist", 5, 25, 1_000),
+        ("svg", "kth", 10, 30, 1_000),
+        ("svg", "bair", 2, 28, 256),
+        ("srvp", "smmnist", 5, 20, 5_000),
+        ("srvp", "kth", 10, 30, 1_000),
+        ("srvp", "bair", 2, 28, 256),
+    ],
+)
+def test_lengths_and_clips_are_the_protocols(protocol, dataset, n_past, predicted, n_clips):
+    other = {"n_past": 3, "n_future": 4, "n_eval": 9} if dataset != "bair" else {"n_past": 3, "n_future": 27}
+    for config in (RUNS[dataset], RUNS[dataset].replace(**other)):
+        setting = resolve(protocol, config)
+        assert (setting.config.n_past, setting.config.n_eval - setting.config.n_past) == (n_past, predicted)
+        assert setting.n_clips == n_clips
+        assert f"{n_past} frames given, {predicted} predicted" in setting.description
+    assert "trained with n_past=3, and is tested with" in _sentences(setting)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "svg", "srvp"),
+    [
+        ("smmnist", {"psnr": 14.50, "ssim": 0.7090}, {"psnr": 16.93, "ssim": 0.7799}),
+        (
+            "kth",
+            {"psnr": 28.06, "ssim": 0.8438, "lpips": 0.0923, "fvd": 377},
+            {"psnr": 29.69, "ssim": 0.8697, "lpips": 0.0736, "fvd": 222},
+        ),
+        (
+            "bair",
+            {"psnr": 18.95, "ssim": 0.8058, "lpips": 0.0609, "fvd": 255},
+            {"psnr": 19.59, "ssim": 0.8196, "lpips": 0.0574, "fvd": 162},
+        ),
+    ],
+)
+def test_published_numbers_stand_beside_a_run_of_the_protocols_frames(dataset, svg, srvp):
+    rows = resolve("srvp", RUNS[dataset]).published
+    assert [row["name"] for row in rows] == ["SVG, best of 100", "SRVP, best of 100"]
+    for row, expected in zip(rows, (svg, srvp), strict=True):
+        assert "Franceschi" in row["source"]
+        assert {name: value for name, value in row.items() if name not in ("name", "source")} == expected
+
+
+def test_the_run_itself_is_a_protocol_without_published_numbers():
+    for config in RUNS.values():
+        setting = resolve("run", config)
+        assert setting.config == config and setting.n_clips is None
+        assert not setting.published and not setting.deviations and not setting.reflected
+
+
+def test_srvps_digits_keep_their_size_and_are_reflected():
+    setting = resolve("srvp", SMMNIST.replace(num_digits=1, max_speed=2, motion="deterministic"))
+    config = setting.config
+    assert setting.reflected and config.digit_size == 28
+    assert (config.num_digits, config.max_speed, config.motion) == (2, 4, "stochastic")
+    for text in ("num_digits=1", "max_speed=2", "motion=deterministic", "digit_size=32", "exact reflections"):
+        assert text in _sentences(setting)
+    assert not resolve("svg", SMMNIST).reflected
+
+
+@pytest.mark.parametrize("protocol", ["svg", "srvp"])
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (SMMNIST.replace(digits="embedded"), "digits are embedded"),
+        (SMMNIST.replace(image_width=32, digit_size=16), "32 pixels wide"),
+        (KTH.replace(image_width=128), "128 pixels wide"),
+        (KTH.replace(kth_split="trial"), "kth_split=trial"),
+    ],
+)
+def test_other_frames_are_tested_as_they_are_beside_no_published_number(protocol, config, reason):
+    setting = resolve(protocol, config)
+    assert setting.published == [] and not setting.reflected
+    assert reason in _sentences(setting) and "no published number compares" in _sentences(setting)
+    lengths = {"n_past": setting.config.n_past, "n_eval": setting.config.n_eval, "n_future": setting.config.n_future}
+    assert setting.config == config.replace(**lengths)
+
+
+def test_svgs_own_moving_digits_have_no_published_table():
+    setting = resolve("svg", SMMNIST)
+    assert setting.published == [] and "no table" in _sentences(setting)
+
+
+def test_kth_is_cut_as_each_protocol_cuts_it():
+    svg, srvp = resolve("svg", KTH), resolve("srvp", KTH.replace(kth_clips="trimmed", kth_split="savp"))
+    assert (svg.config.kth_clips, srvp.config.kth_clips) == ("trimmed", "whole")
+    assert srvp.config.kth_split == "svg"
+    assert "kth_clips=whole" in _sentences(svg) and "whole videos" in _sentences(svg)
+    for text in ("kth_clips=trimmed", "kth_split=savp", "not those that were published"):
+        assert text in _sentences(srvp)
+
+
+def test_what_is_held_out_for_validation_is_always_said():
+    for protocol in ("svg", "srvp"):
+        for config in RUNS.values():
+            assert "held out for validation" in _sentences(resolve(protocol, config))
+
+
+def test_a_data_set_without_a_protocol_is_told():
+    config = Config(run_dir="run", dataset="videos", data_dir="videos")
+    with pytest.raises(ConfigError, match="protocol srvp is not known for dataset=videos; say --protocol=run"):
+        resolve("srvp", config)
+    assert resolve("run", config).config == config
