@@ -123,3 +123,8 @@ def test_initial_weights_have_the_originals_distribution(backbone):
     assert abs(gammas.mean() - 1) < 0.01 and 0.01 < gammas.std() < 0.03
     biases = [w.numpy() for w in encoder.weights + decoder.weights if w.path.endswith(("bias", "beta"))]
     assert not any(bias.any() for bias in biases)
+
+
+def test_the_vgg_decoder_doubles_each_pixel():
+    maps = np.random.default_rng(0).random((3, 4, 5, 2), np.float32)
+    np.testing.assert_array_equal(vgg._upsample(tf.constant(maps)), maps.repeat(2, axis=1).repeat(2, axis=2))

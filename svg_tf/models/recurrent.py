@@ -25,6 +25,7 @@ class LSTM(keras.layers.Layer):
     def __init__(self, units: int, *, seed: SeedGenerator, **kwargs):
         super().__init__(dtype="float32", **kwargs)
         self.units = units
+        self.unrolled = False  # laid out over time without a loop, for converters that cannot take one
         bound = 1.0 / math.sqrt(units)
         self._uniform = keras.initializers.RandomUniform(-bound, bound, seed=seed)
 
@@ -46,6 +47,12 @@ class LSTM(keras.layers.Layer):
         if gates.shape[0] == 1:
             state = self.step(state, gates[0])
             return state[0][tf.newaxis], state
+        if self.unrolled:
+            outputs = []
+            for t in range(gates.shape[0]):
+                state = self.step(state, gates[t])
+                outputs.append(state[0])
+            return tf.stack(outputs), state
         hidden, cell = tf.scan(self.step, gates, initializer=tuple(state))  # [T, N, R] each
         return hidden, (hidden[-1], cell[-1])
 

@@ -121,5 +121,6 @@ class Decoder(keras.layers.Layer):
 def _upsample(maps: tf.Tensor) -> tf.Tensor:
     """Each pixel twice in height and width: float [N, H, W, C] -> float [N, 2 H, 2 W, C]."""
     height, width, channels = maps.shape[1:]
-    wide = tf.broadcast_to(maps[:, :, tf.newaxis, :, tf.newaxis], [tf.shape(maps)[0], height, 2, width, 2, channels])
-    return tf.reshape(wide, [-1, 2 * height, 2 * width, channels])
+    # Of concatenations, for a broadcast needs six dimensions, of which TFLite has no fast kernel.
+    wide = tf.reshape(tf.concat([maps, maps], axis=-1), [-1, height, 2 * width, channels])
+    return tf.reshape(tf.concat([wide, wide], axis=2), [-1, 2 * height, 2 * width, channels])

@@ -1,0 +1,75 @@
+"""Makes a run's files for devices: python export/tflite.py --run_dir=runs/demo"""
+
+import os
+import sys
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bin"))
+
+import config_flags
+import tflite_conversion
+import tflite_device
+from absl import flags
+
+from svg_tf.config import Config, ConfigError
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of the run", required=True)
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (by the validation loss), latest, or a step's number")
+_VARIANTS = flags.DEFINE_list(
+    "variants",
+    list(tflite_conversion.VARIANTS),
+    "number formats, by commas: float32; float16 (weights); dynamic_int8 (weights, and activations as they come); "
+    "int8 (weights and activations, with ranges from training clips)",
+)
+_ROLLOUT_FRAMES = flags.DEFINE_integer(
+    "rollout_frames", 0, "predicted frames of the rollout file, and of the trial; 0 is n_future", lower_bound=0
+)
+_CALIBRATION_CLIPS = flags.DEFINE_integer(
+    "calibration_clips", 16, "training clips from which int8 takes its ranges", lower_bound=1
+)
+_N_CLIPS = flags.DEFINE_integer("n_clips", 50, "test clips on which the files are tried", lower_bound=1)
+_TOLERANCE_DB = flags.DEFINE_float(
+    "tolerance_db",
+    0.1,
+    "largest loss of PSNR to the true future against float32, in dB; beyond it a file is refused",
+    lower_bound=0,
+)
+_OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/export/tflite")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data, where it has moved since the training")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "folder of what was decoded of the data, where that has moved")
+
+
+def main() -> None:
+    """Parses, exports and prints the table."""
+    config = Config.load(_RUN_DIR.value)
+    moved = {"data_dir": _DATA_DIR.value, "cache_dir": _CACHE_DIR.value}
+    config = config.replace(**{name: folder for name, folder in moved.items() if folder is not None})
+    variants = list(dict.fromkeys(_VARIANTS.value))
+    unknown = [name for name in variants if name not in tflite_conversion.VARIANTS]
+    if unknown or not variants:
+        known = ", ".join(tflite_conversion.VARIANTS)
+        raise ConfigError(f"variants has {(unknown or [''])[0]!r}, but takes some of {known}")
+    folder = _OUT.value or os.path.join(config.run_dir, "export", "tflite")
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise ConfigError(f"out {folder} is not a folder")
+    tflite_device.require_interpreter()
+    import tflite_export  # TensorFlow takes seconds to load: a wrong flag is told before
+
+    rows = tflite_export.export(
+        config,
+        checkpoint=_CHECKPOINT.value,
+        variants=variants,
+        horizon=_ROLLOUT_FRAMES.value or config.n_future,
+        calibration_clips=_CALIBRATION_CLIPS.value,
+        n_clips=_N_CLIPS.value,
+        tolerance=_TOLERANCE_DB.value,
+        folder=folder,
+    )
+    with open(os.path.join(folder, "table.md"), encoding="utf-8") as file:
+        print(file.read())
+    print(f"wrote {folder}")
+    if not any(row.size_mb and not row.refused for row in rows):
+        sys.exit("error: every file was refused; the table says why")
+
+
+if __name__ == "__main__":
+    config_flags.run(main)
