@@ -5,6 +5,7 @@ generate   futures of one context, beside a loop over samples and frames
 data       clips of the training data, beside what a training step takes
 evaluate   clips scored, beside a loop over scikit-image's functions
 serve      an exported model's futures, beside the same rollout called directly
+gpu_program  nothing here: writes the training step to --out, to be measured where JAX and a GPU are
 """
 
 import importlib
@@ -17,12 +18,20 @@ import config_flags
 from absl import flags
 
 from svg_tf import files
-from svg_tf.config import Config
+from svg_tf.config import Config, ConfigError
 
 config_flags.define_config_flags()
 flags.adopt_module_key_flags(config_flags)  # --help shows them
 _SECONDS = flags.DEFINE_float(
     "seconds", 10.0, "seconds for each measurement, more for what takes longer", lower_bound=0.1
+)
+_OUT = flags.DEFINE_string("out", "", "gpu_program: folder to write, new or empty")
+_KIND = flags.DEFINE_enum(
+    "kind", "", ("", "step", "train"), "gpu_program: step takes frames, train draws digits itself; empty: what can be"
+)
+_STEPS_PER_CALL = flags.DEFINE_integer("steps_per_call", 100, "gpu_program: steps of a call of train", lower_bound=1)
+_EXPECTED_STEPS = flags.DEFINE_integer(
+    "expected_steps", 3, "gpu_program: steps made here, for the numbers to be compared there; 0: none", lower_bound=0
 )
 _JSON = flags.DEFINE_string("json", "", "file to write the numbers to; empty: none is written")
 
@@ -127,14 +136,37 @@ def _measure_serve(config: Config) -> dict:
     return {**found._asdict(), **times, "wall_ratio": found.wall_ratio, "cpu_ratio": found.cpu_ratio}
 
 
+def gpu_program(results: dict, config: Config) -> list[str]:
+    """Lines about the program that was written."""
+    from svg_tf.benchmarks import gpu_program as benchmark
+
+    return benchmark.lines(results)
+
+
+def _write_program(config: Config) -> dict:
+    if not _OUT.value:
+        raise ConfigError("out is empty; name the folder of the program")
+    from svg_tf.benchmarks import gpu_program as benchmark
+
+    return benchmark.write(
+        config,
+        _OUT.value,
+        kind=_KIND.value,
+        steps_per_call=_STEPS_PER_CALL.value,
+        expected_steps=_EXPECTED_STEPS.value,
+    )
+
+
 _BENCHMARKS = {"train": train, "generate": generate, "data": data, "evaluate": evaluate, "serve": serve}
+_BENCHMARKS["gpu_program"] = gpu_program
+_SPECIAL = {"serve": _measure_serve, "gpu_program": _write_program}
 
 
 def main() -> None:
     """Runs the benchmark that was named, prints its numbers and writes them."""
     config = config_flags.config_from_flags()
-    if _name == "serve":
-        results = _measure_serve(config)
+    if _name in _SPECIAL:
+        results = _SPECIAL[_name](config)
     else:
         results = importlib.import_module(f"svg_tf.benchmarks.{_name}").measure(config, _SECONDS.value)
     print("\n".join(_BENCHMARKS[_name](results, config)))
