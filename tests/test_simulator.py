@@ -203,14 +203,12 @@ def test_reflected_futures_are_the_truth_until_a_wall_is_hit(fake_mnist):
 
 def test_a_digit_thrown_back_in_the_last_frame_given_is_where_that_frame_shows_it(fake_mnist):
     source = ReflectedMNIST(fake_mnist())
-    frames = np.array([[34.0, 10.0, 4.0, 1.0], [35.4, 11.4, -1.0, 2.0]])  # a wall at 36, half a step left
+    # The wall at 36 is crossed at (36, 10.75), with a quarter of a step left.
+    frames = np.array([[33.0, 10.0, 4.0, 1.0], [35.25, 11.0, -3.0, 1.0]])
     drawn = [source._last_given(np.random.RandomState(seed), frames) for seed in range(200)]
     assert {tuple(np.rint(motion[:2])) for motion in drawn} == {(35.0, 11.0)}
-    assert len({motion[2:] for motion in drawn}) > 1
-    # From (36, 10.5) for half a step: of y's speeds 1 to 3 round to 35 (34.5 and 35.5 to the even neighbour), of x's
-    # -4 to 4 those that lead to 10.5 to 11.5, 0 and 2 being rounded to even.
-    assert {motion[2] for motion in drawn} == {-1, -2, -3} - {dy for dy in (-1, -2, -3) if np.rint(36 + dy / 2) != 35}
-    assert {motion[3] for motion in drawn} == {dx for dx in range(-4, 5) if np.rint(10.5 + dx / 2) == 11}
+    # 36 - 2/4 and 10.75 - 1/4 are rounded to the even neighbour, which is another pixel.
+    assert {motion[2] for motion in drawn} == {-3, -4} and {motion[3] for motion in drawn} == {0, 1, 2}
 
 
 @needs_mnist

@@ -144,8 +144,8 @@ def _chosen_by(select: str, metrics: Sequence[Metric]) -> str:
 def _predictor(name: str, facts: dict[str, Any]) -> str:
     n, simulated = facts["n_samples"], facts["n_simulated"]
     knows = (
-        "The program that drew the clip, which knows the digits and how they move as far as the frames given can show "
-        "it, and draws anew what walls draw in the last of them and after it (a frame that it gets right counts 100 dB)"
+        "The program that drew the clip, which knows the digits and how they move as far as the frames given can "
+        "show, and draws anew what walls draw in the last of them and after it (a frame that is right counts 100 dB)"
     )
     texts = {
         f"best of {n}": f"The best of {n} futures drawn by the model for each clip.",
