@@ -64,6 +64,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
         "svg_tf.data.errors": "DataError",
         "svg_tf.checkpoints": "CheckpointError",
         "svg_tf.training": "NonFiniteError",
+        "svg_tf.rendezvous": "PeerError",
         "svg_tf.torch_import.records": "TorchFileError",
         "svg_tf.program.runner.parts": "ProgramError",
     }

@@ -141,6 +141,15 @@ class Config:
         "keep only the inputs of each convolution block for the backward pass and compute the rest again there: half "
         "the memory, a third more time",
     )
+    strategy: str = _field(
+        "none",
+        "devices that share each batch: none (one device), mirrored (all GPUs of this machine) or multi_worker (those "
+        "of all processes in the environment variable TF_CONFIG)",
+        ("none", "mirrored", "multi_worker"),
+    )
+    connect_timeout: int = _field(
+        300, "seconds that a process of --strategy=multi_worker waits for the others to start; 1 or more"
+    )
 
     # What is written.
     checkpoint_every: int = _field(200, "steps between two checkpoints inside an epoch; every epoch ends with one")

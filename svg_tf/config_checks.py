@@ -32,6 +32,7 @@ _INTEGERS_FROM_ONE = (
     "checkpoint_every",
     "keep_checkpoints",
     "n_samples",
+    "connect_timeout",
 )
 
 

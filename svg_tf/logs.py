@@ -38,7 +38,7 @@ class EpochLog(keras.callbacks.Callback):
         self._trained_seconds = time.monotonic() - self._began
 
     def on_epoch_end(self, epoch, logs=None):
-        step = int(self.model.updates)
+        step = int(self.model.updates.numpy())
         clips = self._steps * self._config.batch_size
         row = {
             "epoch": epoch + 1,
@@ -86,7 +86,7 @@ class Previews(keras.callbacks.Callback):
         visualization.write_gif(f"{base}.gif", images)
         strip = visualization.strip(clips[0], config.n_past)
         visualization.write_png(f"{base}.png", strip)
-        step = int(self.model.updates)
+        step = int(self.model.updates.numpy())
         with self._writer.as_default(step=step):
             tf.summary.image("strip", np.asarray(strip.convert("RGB"))[np.newaxis])
             summary = tf.compat.v1.Summary()

@@ -16,6 +16,8 @@ _MAY_CHANGE = frozenset(
         "validation_steps",
         "jit_compile",
         "remat",
+        "strategy",
+        "connect_timeout",
         "checkpoint_every",
         "keep_checkpoints",
     }

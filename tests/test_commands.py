@@ -72,7 +72,7 @@ def test_a_wrong_flag_stops_at_once_in_words(arguments, message):
 def test_help_shows_every_field_of_the_configuration():
     shown = run("bin/train.py", "--help").stdout
     for field in dataclasses.fields(Config):
-        assert f"--{field.name}:" in shown
+        assert f"--{field.name}:" in shown or f"--[no]{field.name}:" in shown
 
 
 def test_a_later_flag_wins_over_the_flag_file():

@@ -142,3 +142,21 @@ def test_the_test_clips_of_the_real_mnist_stay_what_they_are():
     truth, frames = hashes(Config(data_dir=str(MNIST)), 1_000)
     assert truth == MNIST_TEST_CLIPS[0], "the digits or paths of the test clips changed"
     assert frames == MNIST_TEST_CLIPS[1], "digits and paths are as before, the resized digits or their drawing changed"
+
+
+@pytest.mark.parametrize(("processes", "replicas", "parts"), [(1, 2, 1), (2, 2, 1), (2, 4, 1), (4, 4, 2), (1, 2, 2)])
+def test_replicas_share_each_part_of_a_batch_in_the_order_of_their_numbers(small, processes, replicas, parts):
+    config = small(batch_size=8, validation_steps=2, accumulation=parts)
+    for split, first_step in (("train", 0), ("train", 3), ("validation", 0)):
+        whole = list(make_dataset(config, split, first_step).take(2).as_numpy_iterator())
+        shares = []
+        for process in range(processes):
+            context = tf.distribute.InputContext(processes, process, replicas)
+            own = make_dataset(config, split, first_step, context=context).take(2 * replicas // processes)
+            shares.append(list(own.as_numpy_iterator()))
+        local = replicas // processes
+        for step in range(2):
+            by_replica = [share for own in shares for share in own[step * local : (step + 1) * local]]
+            assert all(share.shape[0] == 8 // replicas for share in by_replica)
+            by_part = np.concatenate([np.split(share, parts) for share in by_replica], axis=1)
+            np.testing.assert_array_equal(np.concatenate(by_part), whole[step])

@@ -25,6 +25,7 @@ def test_a_run_that_was_killed_while_its_config_was_written_can_be_opened(small)
 def test_what_is_no_matter_of_what_was_computed_may_change(small, tmp_path):
     run.open_run(small())
     run.open_run(small(epochs=9, keep_checkpoints=9, data_dir=str(tmp_path), jit_compile="true"))
+    run.open_run(small(strategy="mirrored", connect_timeout=9))
 
 
 @pytest.mark.parametrize("changes", [{"g_dim": 9}, {"seed": 1}, {"batch_size": 3}, {"mixed_precision": "bfloat16"}])

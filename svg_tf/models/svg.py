@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from svg_tf import losses, noise, schedules
+from svg_tf import losses, noise, replicas, schedules
 from svg_tf.config import Config
 from svg_tf.losses import Losses
 from svg_tf.models import dcgan, vgg
@@ -118,8 +118,12 @@ class SVG(keras.Model):
         return Losses(reconstruction + beta * kl, reconstruction, kl)
 
     def train_step(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One update by a batch uint8 or float32 [B, T, H, W, C]; the noise depends on config.seed and `updates`."""
+        """One update by a batch uint8 or float32 [B, T, H, W, C]; the noise depends on config.seed and `updates`.
+
+        A replica of several is given its share of the batch, and makes the update by the whole of it.
+        """
         result, gradients = self._gradients(frames)
+        gradients = replicas.average(gradients)
         self.optimizer.apply(gradients, self.trainable_variables)
         self.updates.assign_add(1)
         return self._track(result)
@@ -143,7 +147,13 @@ class SVG(keras.Model):
             return part + 1, tf.nest.map_structure(tf.add, sums, self._part_gradients(frames[part], own_noise))
 
         zeros = Losses(*[tf.zeros([])] * 3), [tf.zeros_like(weight.value) for weight in self.trainable_variables]
-        _, sums = tf.while_loop(lambda part, _: part < parts, body, (0, zeros), parallel_iterations=1)
+        if replicas.count() == 1:
+            _, sums = tf.while_loop(lambda part, _: part < parts, body, (0, zeros), parallel_iterations=1)
+        else:  # whose exchanges cannot be inside a loop of the graph
+            sums = zeros
+            for part in range(parts):
+                with tf.control_dependencies(tf.nest.flatten(sums)):
+                    _, sums = body(part, sums)
         return tf.nest.map_structure(lambda total: total / parts, sums)
 
     def _part_gradients(self, frames: tf.Tensor, z_noise: tf.Tensor | None) -> tuple[Losses, list[tf.Tensor]]:
@@ -160,12 +170,15 @@ class SVG(keras.Model):
     def _step_noise(self, frames: tf.Tensor, stream: int, step: tf.Tensor) -> tf.Tensor | None:
         if not self.has_latent:
             return None
-        shape = [frames.shape[1] - 1, tf.shape(frames)[0] if frames.shape[0] is None else frames.shape[0]]
-        return noise.step_noise([*shape, self.config.z_dim], self.config.seed, stream, step)
+        batch = tf.shape(frames)[0] if frames.shape[0] is None else frames.shape[0]
+        shape = [frames.shape[1] - 1, batch * replicas.count(), self.config.z_dim]
+        z_noise = noise.step_noise(shape, self.config.seed, stream, step)
+        return replicas.own_share(z_noise, self.config.accumulation)
 
     def _track(self, result: Losses) -> dict[str, tf.Tensor]:
-        for name, value in result._asdict().items():
-            self._trackers[name].update_state(value)
+        for tracker, value in zip(self.metrics, replicas.average(list(result)), strict=True):
+            # What a metric holds is the sum over the replicas.
+            tracker.update_state(value, sample_weight=1.0 / replicas.count())
         return {metric.name: metric.result() for metric in self.metrics}
 
 

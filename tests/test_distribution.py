@@ -1,0 +1,291 @@
+import csv
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from svg_tf import checkpoints, distribution, training
+from svg_tf.config import ConfigError
+from svg_tf.rendezvous import Cluster
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _environment(**variables):
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": paths, **variables}
+
+
+def _steps_on_one_and_two_devices(tmp_path, *configs):
+    """For each configuration what the steps found on one device, and what on two, by name."""
+    path = str(tmp_path / "steps.npz")
+    command = [sys.executable, str(ROOT / "tests" / "two_devices.py"), path, *(config.to_json() for config in configs)]
+    result = subprocess.run(command, env=_environment(), capture_output=True, text=True, timeout=900)
+    assert result.returncode == 0, result.stderr[-3000:]
+    found = [({}, {}) for _ in configs]
+    with np.load(path) as archive:
+        for name in archive.files:
+            index, devices, what = name.split("/", 2)
+            found[int(index)][int(devices) - 1][what] = archive[name]
+    return found
+
+
+def _assert_near(one, two, prefix, share):
+    """The arrays of a prefix differ by less than a share of their largest value."""
+    names = [name for name in one if name.startswith(prefix)]
+    assert names
+    for name in names:
+        np.testing.assert_allclose(two[name], one[name], rtol=0, atol=share * np.abs(one[name]).max(), err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory):
+    """What three steps of the same batches found on one device and on two."""
+    from conftest import SMALL
+
+    from svg_tf.config import Config
+
+    # Clipped to a tenth of what it is, the gradient shows whether it is its whole norm that counts.
+    changes = {"batch_size": 4, "beta": 0.01, "clip_norm": 0.1, "learning_rate": 1e-5, "validation_steps": 1}
+    return _steps_on_one_and_two_devices(tmp_path_factory.mktemp("steps"), Config(**SMALL | changes))[0]
+
+
+def test_two_devices_find_the_losses_of_one(steps):
+    one, two = steps
+    _assert_near(one, two, "loss ", 1e-4)
+    _assert_near(one, two, "validation/", 1e-4)
+
+
+def test_two_devices_find_the_clipped_gradient_of_one(steps):
+    one, two = ({name: value for name, value in found.items() if name.endswith("_momentum")} for found in steps)
+    first = [np.concatenate([found[n].ravel() for n in sorted(found) if "step 1/" in n]) / 0.1 for found in (one, two)]
+    np.testing.assert_allclose([np.linalg.norm(gradient) for gradient in first], 0.1, rtol=1e-4)
+    assert np.linalg.norm(first[1] - first[0]) < 1e-5 * np.linalg.norm(first[0])
+    for name, value in one.items():
+        if "step 1/" in name and np.abs(value).max() > 1e-6:  # not those of a bias before a normalisation
+            np.testing.assert_allclose(two[name], value, rtol=0, atol=1e-3 * np.abs(value).max(), err_msg=name)
+
+
+def test_two_devices_store_the_statistics_of_one(steps):
+    one, two = steps
+    for found in ("moving_mean", "moving_variance"):
+        for step in (1, 3):
+            names = [name for name in one if name.startswith(f"step {step}/") and name.endswith(found)]
+            assert len(names) == 7
+            for name in names:
+                np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_two_devices_count_steps_and_sum_up_metrics_as_one(steps):
+    one, two = steps
+    for name in ("model/svg/updates", "optimizer/adam/iteration", "metrics/loss/count"):
+        assert one[f"step 3/{name}"] == two[f"step 3/{name}"] == 3
+    _assert_near(one, two, "step 3/metrics/", 1e-4)
+
+
+def test_both_devices_hold_the_same_numbers(steps):
+    _, two = steps
+    copies = {name: value for name, value in two.items() if name.startswith("copies/")}
+    assert len(copies) > 100
+    for name, (first, second) in copies.items():
+        np.testing.assert_array_equal(first, second, err_msg=name)
+
+
+@pytest.mark.slow
+def test_two_devices_train_by_vgg_in_float16_in_parts_and_recomputed_as_one(small, tmp_path):
+    config = small(
+        batch_size=8,
+        accumulation=2,
+        remat=True,
+        mixed_precision="float16",
+        backbone="vgg",
+        prior="fixed",
+        learning_rate=1e-5,
+    )
+    after = config.replace(mixed_precision="off", accumulation=1, remat=False, backbone="dcgan", prior="none")
+    (one, two), (one_after, two_after) = _steps_on_one_and_two_devices(tmp_path, config, after)
+    _assert_near(one_after, two_after, "loss ", 1e-4)  # a second run of the same process
+    _assert_near(one, two, "loss ", 2e-2)
+    for name in ("dynamic_scale", "step_counter"):
+        assert one[f"step 3/optimizer/loss_scale/{name}"] == two[f"step 3/optimizer/loss_scale/{name}"]
+    assert two["step 3/optimizer/adam/iteration"] == 3
+
+
+class _Strategy:
+    num_replicas_in_sync = 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 3}, "batch_size is 3, but must be a multiple of the 2 devices that strategy=mirrored shares"),
+        ({"batch_size": 6, "accumulation": 2}, "batch_size is 6, .* shares it among in each of accumulation=2 parts"),
+        ({"jit_compile": "true"}, "jit_compile=true .* of one device by itself, but strategy=mirrored has 2"),
+    ],
+)
+def test_what_does_not_go_with_two_devices_is_told(small, monkeypatch, changes, message):
+    monkeypatch.setattr(distribution, "_mirrored", _Strategy)
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        distribution.make_strategy(small(strategy="mirrored", **changes))
+
+
+def test_the_step_is_compiled_by_itself_on_one_gpu_only(small, monkeypatch):
+    assert not training.use_jit(small())
+    monkeypatch.setattr(training.tf.config, "list_physical_devices", lambda kind: [kind])
+    assert training.use_jit(small())
+    monkeypatch.setattr(training.tf.distribute, "has_strategy", lambda: True)
+    assert not training.use_jit(small())
+
+
+def test_multi_worker_without_tf_config_is_told(small, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ConfigError, match="^strategy=multi_worker needs the environment variable TF_CONFIG"):
+        training.train(small(strategy="multi_worker"))
+
+
+@pytest.mark.parametrize(
+    ("heading", "beginning", "host"),
+    [("Kubernetes", "- |\n", "svg-{}.svg:2222"), ("Slurm", "```bash\n", "node{}:2222")],
+)
+def test_the_scripts_of_the_scale_page_make_a_tf_config(tmp_path, monkeypatch, heading, beginning, host):
+    text = (ROOT / "docs" / "scale.md").read_text().split(f"### {heading}")[1].split(beginning)[1]
+    script = textwrap.dedent(re.split(r"```|\n *resources:", text)[0])
+    programs = {"python": 'echo "$TF_CONFIG"', "srun": '"$@"', "scontrol": 'printf "node%d\\n" 0 1 2 3'}
+    for name, body in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "SLURM_JOB_NODELIST": "node[0-3]"}
+    variables |= {"JOB_COMPLETION_INDEX": "2", "SLURM_PROCID": "2"}
+    result = subprocess.run(["bash", "-c", script], env=variables, capture_output=True, text=True, check=True)
+    monkeypatch.setenv("TF_CONFIG", result.stdout)
+    assert Cluster.from_environment() == Cluster(tuple(host.format(index) for index in range(4)), 2)
+
+
+def _rows(config):
+    with open(os.path.join(config.run_dir, "logs", "epochs.csv"), newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _assert_same_course(one, two):
+    """Two runs wrote the same losses after each epoch, up to rounding."""
+    assert [row["step"] for row in _rows(one)] == [row["step"] for row in _rows(two)]
+    for row_one, row_two in zip(_rows(one), _rows(two), strict=True):
+        for name, tolerance in (("loss", 2e-3), ("kl", 1e-2), ("val_loss", 5e-3), ("val_kl", 1e-2)):
+            np.testing.assert_allclose(float(row_two[name]), float(row_one[name]), rtol=tolerance, err_msg=name)
+
+
+_CRASHING_ON_TWO_DEVICES = textwrap.dedent("""
+    import sys
+    import tensorflow as tf
+    from svg_tf import training
+    from svg_tf.config import Config
+
+    def crash(self, batch, logs=None):
+        if int(self.model.updates.numpy()) == 6:
+            raise SystemExit(10 + self.model.distribute_strategy.num_replicas_in_sync)
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    training.Saver.on_train_batch_begin = crash
+    training.train(Config.load(sys.argv[1]))
+""")
+
+
+@pytest.mark.slow
+def test_a_run_of_two_devices_goes_on_with_one_in_the_middle_of_an_epoch(small, tmp_path):
+    whole = small(run_dir=str(tmp_path / "whole"), batch_size=4, learning_rate=1e-4)
+    training.train(whole)
+    cut = whole.replace(run_dir=str(tmp_path / "cut"), checkpoint_every=1, strategy="mirrored")
+    cut.save(cut.run_dir)
+    command = [sys.executable, "-c", _CRASHING_ON_TWO_DEVICES, cut.run_dir]
+    result = subprocess.run(command, env=_environment(), capture_output=True, text=True, timeout=600)
+    assert result.returncode == 12, result.stderr[-3000:]
+    assert checkpoints.steps(cut.run_dir)[-1] == 6
+    training.train(cut.replace(strategy="none"))
+    _assert_same_course(whole, cut)
+
+
+@pytest.fixture
+def start():
+    """Starts both processes of a run on this machine; kills them when the test fails."""
+    started = []
+
+    def start_both(config):
+        servers = [socket.create_server(("", 0)) for _ in range(2)]
+        addresses = [f"localhost:{server.getsockname()[1]}" for server in servers]
+        for server in servers:
+            server.close()
+        flags = [f"--{name}={value}" for name, value in json.loads(config.to_json()).items()]
+        for index in range(2):
+            task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+            environment = _environment(TF_CONFIG=json.dumps(task), CUDA_VISIBLE_DEVICES="")
+            command = [sys.executable, str(ROOT / "bin" / "train.py"), *flags]
+            log = open(f"{config.run_dir}.{len(started)}.log", "w+")  # noqa: SIM115, closed below
+            started.append((subprocess.Popen(command, env=environment, stderr=log), log))
+        return started[-2:]
+
+    yield start_both
+    for process, log in started:
+        process.kill()
+        process.wait()
+        log.close()
+
+
+def _said(log):
+    log.seek(0)
+    return log.read()
+
+
+def _wait_for_step(config, step, processes):
+    end = time.monotonic() + 300
+    while (checkpoints.steps(config.run_dir) or [0])[-1] < step:
+        for process, log in processes:
+            assert process.poll() is None, _said(log)[-3000:]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def _ends(processes):
+    return [(process.wait(300), _said(log)) for process, log in processes]
+
+
+@pytest.mark.slow
+def test_two_processes_survive_a_kill_and_a_signal_and_end_as_one_device_does(small, tmp_path, start):
+    whole = small(run_dir=str(tmp_path / "whole"), batch_size=4, steps_per_epoch=30, learning_rate=1e-4)
+    training.train(whole)
+    cut = whole.replace(run_dir=str(tmp_path / "cut"), checkpoint_every=1, strategy="multi_worker")
+
+    processes = start(cut)
+    _wait_for_step(cut, 4, processes)
+    processes[1][0].send_signal(signal.SIGKILL)
+    (survivor, words), _ = _ends(processes)
+    assert survivor == 1 and "error: another process is gone; start all again" in words and "Traceback" not in words
+
+    killed_at = checkpoints.steps(cut.run_dir)[-1]
+    processes = start(cut)
+    _wait_for_step(cut, killed_at + 4, processes)
+    processes[1][0].send_signal(signal.SIGTERM)
+    (other, other_words), (told, told_words) = _ends(processes)
+    stopped_at = checkpoints.steps(cut.run_dir)[-1]
+    for words in (other_words, told_words):
+        assert f"resuming {cut.run_dir} at step {killed_at} of 60" in words
+    assert told == 0 and f"stopped at step {stopped_at}; the same command goes on from there" in told_words
+    assert other == 1 and f"error: another process was told to stop, and step {stopped_at} is saved" in other_words
+
+    processes = start(cut)
+    for status, words in _ends(processes):
+        assert status == 0, words[-3000:]
+        assert f"resuming {cut.run_dir} at step {stopped_at} of 60" in words and "error: " not in words
+    _assert_same_course(whole, cut)
+    assert checkpoints.steps(cut.run_dir)[-1] == 60
+    chief, other = (_said(log) for _, log in processes)
+    assert "60/60" in chief and "60/60" not in other  # one bar, of the process that writes

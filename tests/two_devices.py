@@ -1,0 +1,64 @@
+"""Training steps on one device and on two logical CPU devices, written to an archive: two_devices.py OUT CONFIG...
+
+A program of its own, since devices are divided before TensorFlow is used. Each CONFIG is the JSON of a configuration;
+the archive's arrays are named INDEX/DEVICES/what.
+"""
+
+import json
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+from svg_tf import checkpoints, distribution, loop, training
+from svg_tf.config import Config
+from svg_tf.data.dataset import make_dataset
+
+STEPS = 3
+
+
+def train_steps(config: Config) -> dict[str, np.ndarray]:
+    """The losses of each step and of the validation, and the state after the first step and after the last."""
+    strategy = distribution.make_strategy(config)
+
+    def data(split):
+        return iter(
+            strategy.distribute_datasets_from_function(lambda context: make_dataset(config, split, context=context))
+        )
+
+    with strategy.scope():
+        model = training.compiled_model(config)
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:  # as large as trained ones, so that the noise matters
+        if len(variable.shape) > 1:
+            variable.assign(rng.standard_normal(variable.shape) / np.sqrt(np.prod(variable.shape[:-1])))
+    variables = checkpoints.named_variables(model, training_state=True)
+    train_step = loop.on_all_replicas(model, model.train_step)
+    batches, found = data("train"), {}
+    for step in range(1, STEPS + 1):
+        found |= {f"loss {step}/{name}": value for name, value in train_step(batches).items()}
+        if step in (1, STEPS):
+            found |= {f"step {step}/{name}": variable.numpy() for name, variable in variables.items()}
+    for name, variable in variables.items():
+        if not name.startswith("metrics/"):  # each replica holds a share of those
+            found[f"copies/{name}"] = np.stack(strategy.experimental_local_results(variable.value))
+    model.reset_metrics()
+    test_step = loop.on_all_replicas(model, model.test_step)
+    found |= {f"validation/{name}": value for name, value in test_step(data("validation")).items()}
+    return found
+
+
+def main(path: str, configs: list[str]) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    found = {}
+    for index, text in enumerate(configs):
+        config = Config(**json.loads(text))
+        for devices, strategy in ((1, "none"), (2, "mirrored")):
+            results = train_steps(config.replace(strategy=strategy))
+            found |= {f"{index}/{devices}/{name}": value for name, value in results.items()}
+    np.savez(path, **found)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
