@@ -10,6 +10,7 @@ gpu_program  nothing here: writes the training step to --out, to be measured whe
 
 import importlib
 import json
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -165,6 +166,7 @@ _SPECIAL = {"serve": _measure_serve, "gpu_program": _write_program}
 def main() -> None:
     """Runs the benchmark that was named, prints its numbers and writes them."""
     config = config_flags.config_from_flags()
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the many forms of one function
     if _name in _SPECIAL:
         results = _SPECIAL[_name](config)
     else:

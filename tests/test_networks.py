@@ -1,3 +1,5 @@
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ import tensorflow as tf
 
 from svg_tf.models import blocks, dcgan, vgg
 from svg_tf.models.normalization import BatchNorm
+from svg_tf.models.pixel_conv import PixelConv
 
 BACKBONES = [pytest.param(dcgan, id="dcgan"), pytest.param(vgg, id="vgg")]
 
@@ -33,10 +36,17 @@ def test_shapes_for_every_width_and_channel_count(backbone, width, channels):
     assert decoder(_random(3, 2, 6), terms).shape == (3, 2, width, width, channels)
 
 
-@pytest.mark.parametrize("transposed", [False, True])
-def test_the_split_convolution_equals_the_convolution_of_the_concatenation(transposed):
-    kernel_size, strides = (4, 2) if transposed else (3, 1)
-    layer = blocks.SkipConv(5, kernel_size, strides, transposed=transposed, seed=_seed(), name="split")
+_SPLIT = {
+    "plain": partial(keras.layers.Conv2D, 5, 3, padding="same"),
+    "transposed": partial(keras.layers.Conv2DTranspose, 5, 4, 2, padding="same"),
+    "pixels": partial(PixelConv, 5),
+}
+
+
+@pytest.mark.parametrize("kind", _SPLIT)
+def test_the_split_convolution_equals_the_convolution_of_the_concatenation(kind):
+    transposed = kind != "plain"
+    layer = blocks.SkipConv(_SPLIT[kind], seed=_seed(), name="split")
     maps, skip = _random(3 * 2, 8, 8, 4), _random(3, 2, 8, 8, 6, seed=1)
     variables = [tf.Variable(maps), tf.Variable(skip)]
 
@@ -45,9 +55,9 @@ def test_the_split_convolution_equals_the_convolution_of_the_concatenation(trans
         joined = tf.concat([variables[0], tf.reshape(variables[1], [6, 8, 8, 6])], axis=-1)
         kernel = tf.concat([layer.conv.kernel, layer.skip_conv.kernel], axis=3 if transposed else 2)
         if transposed:
-            outputs = tf.nn.conv2d_transpose(joined, kernel, [6, 16, 16, 5], strides, "SAME")
+            outputs = tf.nn.conv2d_transpose(joined, kernel, [6, 16, 16, 5], 2, "SAME")
         else:
-            outputs = tf.nn.conv2d(joined, kernel, strides, "SAME")
+            outputs = tf.nn.conv2d(joined, kernel, 1, "SAME")
         return outputs + layer.conv.bias
 
     def split():
@@ -128,3 +138,16 @@ def test_initial_weights_have_the_originals_distribution(backbone):
 def test_the_vgg_decoder_doubles_each_pixel():
     maps = np.random.default_rng(0).random((3, 4, 5, 2), np.float32)
     np.testing.assert_array_equal(vgg._upsample(tf.constant(maps)), maps.repeat(2, axis=1).repeat(2, axis=2))
+
+
+@pytest.mark.parametrize("rows", [None, 4, 6])
+def test_leading_rows_and_their_gradient_are_those_of_a_slice(rows):
+    x = tf.Variable(_random(6, 3))
+    results = []
+    for branch in (blocks.with_leading_rows, lambda x, rows: (x, x[:rows])):
+        with tf.GradientTape() as tape:
+            whole, leading = branch(tf.sin(x), rows)
+            loss = tf.reduce_sum(whole**2) + tf.reduce_sum(leading**3)
+        results.append([whole, leading, tape.gradient(loss, x)])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)

@@ -12,6 +12,7 @@ from svg_tf.benchmarks import flops, plain, process_memory, timing
 from svg_tf.config import Config
 from svg_tf.data.dataset import make_dataset
 from svg_tf.models.svg import SVG
+from svg_tf.optimizer import Adam
 
 WHOLE = "as it is"
 PYTORCH = "PyTorch, frame by frame"
@@ -44,8 +45,9 @@ def measure(config: Config, seconds: float) -> dict[str, Any]:
     """
     batch = next(iter(make_dataset(config, "train")))
     steps = {name: _step(make(config), config, batch) for name, make in _FORMS.items()}
+    steps["Adam of Keras"] = _step(SVG(config), config, batch, optimizer=keras.optimizers.Adam)
     steps["compiled by XLA" if not training.use_jit(config) else "without XLA"] = _step(
-        SVG(config), config, batch, not training.use_jit(config)
+        SVG(config), config, batch, jit=not training.use_jit(config)
     )
     first = {name: timing.first_run(step) for name, step in steps.items()}
     if config.prior == "learned" and (torch_step := _torch_step(config, batch.numpy())):
@@ -77,10 +79,18 @@ def measure(config: Config, seconds: float) -> dict[str, Any]:
 class _step:  # noqa: N801 - a function with a count
     """A training step on one batch, to be called again and again; `flops` is its arithmetic."""
 
-    def __init__(self, model: SVG, config: Config, batch: tf.Tensor, jit: bool | None = None):
+    def __init__(
+        self,
+        model: SVG,
+        config: Config,
+        batch: tf.Tensor,
+        *,
+        jit: bool | None = None,
+        optimizer: type[keras.optimizers.Adam] = Adam,
+    ):
         self._batch, self._model = batch, model
         model.compile(
-            keras.optimizers.Adam(config.learning_rate, epsilon=1e-8),
+            optimizer(config.learning_rate, epsilon=1e-8),
             jit_compile=training.use_jit(config) if jit is None else jit,
             auto_scale_loss=False,
         )

@@ -1,5 +1,7 @@
 """The building blocks that the DCGAN and the VGG networks share."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -59,22 +61,13 @@ class SkipConv(keras.layers.Layer):
     `skip_conv` runs once for all these steps, and, in generation, once for all samples: `project` computes it.
     """
 
-    def __init__(
-        self, filters: int, kernel_size: int, strides: int, *, transposed: bool, seed: SeedGenerator, **kwargs
-    ):
+    def __init__(self, layer: Callable[..., keras.layers.Layer], *, seed: SeedGenerator, **kwargs):
+        """Layer is that of the convolution, or a transposed one, to be made but for its bias, weights and name."""
         super().__init__(**kwargs)
-        layer = keras.layers.Conv2DTranspose if transposed else keras.layers.Conv2D
 
         def make(name: str, use_bias: bool) -> keras.layers.Layer:
             return layer(
-                filters,
-                kernel_size,
-                strides,
-                padding="same",
-                use_bias=use_bias,
-                kernel_initializer=normal_weights(seed),
-                dtype=self.dtype_policy,
-                name=name,
+                use_bias=use_bias, kernel_initializer=normal_weights(seed), dtype=self.dtype_policy, name=name
             )
 
         self.conv = make("conv", use_bias=True)
@@ -120,6 +113,25 @@ def _add_leading_terms(frames: tf.Tensor, terms: tf.Tensor) -> tf.Tensor:
         return upstream, tf.concat([upstream[:own], shared], axis=0)
 
     return tf.concat([frames[:own] + terms[:own], frames[own:] + terms[own:]], axis=0), gradient
+
+
+def with_leading_rows(x: tf.Tensor, rows: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+    """X and its first rows (None: all), for two readers: float [N, ...] -> float [N, ...], float [rows, ...].
+
+    The gradient of a slice is padded with zeros to the size of x and then added to that of the other reader, which took
+    a tenth of a training step of the published DCGAN. Here only the leading rows are added.
+    """
+    if rows is None:
+        return x, x
+
+    @tf.custom_gradient
+    def branch(x):
+        def gradient(upstream, leading):
+            return tf.concat([upstream[:rows] + leading, upstream[rows:]], axis=0)
+
+        return (tf.identity(x), tf.identity(x[:rows])), gradient
+
+    return branch(x)
 
 
 def _dynamic_shape(x: tf.Tensor) -> list:

@@ -7,8 +7,18 @@ import keras
 import tensorflow as tf
 
 from svg_tf.models import rematerialization
-from svg_tf.models.blocks import CodeHead, CodeStem, ConvBlock, SeedGenerator, SkipConv, leaky_relu, stage_widths
+from svg_tf.models.blocks import (
+    CodeHead,
+    CodeStem,
+    ConvBlock,
+    SeedGenerator,
+    SkipConv,
+    leaky_relu,
+    stage_widths,
+    with_leading_rows,
+)
 from svg_tf.models.normalization import BatchNorm
+from svg_tf.models.pixel_conv import PixelConv
 
 
 class Encoder(keras.layers.Layer):
@@ -25,14 +35,17 @@ class Encoder(keras.layers.Layer):
         ]
         self.head = CodeHead(g_dim, seed=seed, dtype=self.dtype_policy, name="head")
 
-    def call(self, frames: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """frames: float [N, H, W, C] in [0, 1] -> h float [N, G] in (-1, 1), skips: the output of each stage,
-        float [N, H/2, W/2, C] to [N, 4, 4, C'].
+    def call(
+        self, frames: tf.Tensor, training: bool = False, skip_rows: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """frames: float [N, H, W, C] in [0, 1] -> h float [N, G] in (-1, 1), skips: the output of each stage for
+        the first skip_rows of N (None: all), float [N, H/2, W/2, C] to [N, 4, 4, C'].
         """
         skips, maps = [], frames
         for stage in self.stages:
             maps = rematerialization.apply(partial(stage, training=training), maps, remat=self.remat and training)
-            skips.append(maps)
+            maps, skip = with_leading_rows(maps, skip_rows)
+            skips.append(skip)
         return self.head(maps, training=training), skips
 
 
@@ -58,14 +71,19 @@ class Decoder(keras.layers.Layer):
         self.stem = CodeStem(widths[-1], seed=seed, dtype=self.dtype_policy, name="stem")
         # From 4x4 up; the last layer makes the pixels and is float32 whatever the compute dtype.
         self.convs = [
-            SkipConv(width, 4, 2, transposed=True, seed=seed, dtype=self.dtype_policy, name=f"stage_{index + 1}")
+            SkipConv(
+                partial(keras.layers.Conv2DTranspose, width, 4, 2, padding="same"),
+                seed=seed,
+                dtype=self.dtype_policy,
+                name=f"stage_{index + 1}",
+            )
             for index, width in reversed(list(enumerate(widths[:-1])))
         ]
         self.norms = [
             BatchNorm(seed=seed, dtype=self.dtype_policy, name=f"stage_{index + 1}_norm")
             for index in reversed(range(len(widths) - 1))
         ]
-        self.pixels = SkipConv(channels, 4, 2, transposed=True, seed=seed, dtype="float32", name="pixels")
+        self.pixels = SkipConv(partial(PixelConv, channels), seed=seed, dtype="float32", name="pixels")
 
     def project_skips(self, skips: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The encoder's skips [K, B, ...] through the skip half of each stage; what `call` takes."""

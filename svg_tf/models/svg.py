@@ -5,10 +5,9 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from svg_tf import losses, noise, replicas, schedules
+from svg_tf import losses, noise, registry, replicas, schedules
 from svg_tf.config import Config
 from svg_tf.losses import Losses
-from svg_tf.models import dcgan, vgg
 from svg_tf.models.recurrent import FramePredictor, GaussianLSTM
 
 Gaussian = tuple[tf.Tensor, tf.Tensor]  # mean and logvar, float32 [T, B, Z] each
@@ -38,7 +37,7 @@ class SVG(keras.Model):
         # The networks cast what they take; frames and noise come to them as they are.
         super().__init__(dtype=_POLICIES[config.mixed_precision], autocast=False, name="svg", **kwargs)
         self.config = config
-        backbone = {"dcgan": dcgan, "vgg": vgg}[config.backbone]
+        backbone = registry.load(registry.BACKBONES[config.backbone])
         size, widths = config.image_width, (config.g_dim, config.base_width)
         seed = keras.random.SeedGenerator(config.seed)
         options = {"seed": seed, "dtype": self.dtype_policy, "remat": config.remat}
@@ -73,17 +72,24 @@ class SVG(keras.Model):
         """Means over an epoch of the loss and its parts."""
         return list(self._trackers.values())
 
-    def encode(self, frames: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """x[t] -> h[t], skips[t]: float32 [T, B, H, W, C] -> h float32 [T, B, G] and skips [T, B, H', W', C']."""
-        steps, batch = tf.shape(frames)[0], tf.shape(frames)[1]
-        h, skips = self.encoder(tf.reshape(frames, [-1, *frames.shape[2:]]), training=training)
+    def encode(
+        self, frames: tf.Tensor, training: bool = False, skip_frames: int | None = None
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """x[t] -> h[t], skips[t]: float32 [T, B, H, W, C] -> h float32 [T, B, G] and skips [K, B, H', W', C'].
 
-        def unfold(x: tf.Tensor) -> tf.Tensor:
-            unfolded = tf.reshape(x, [steps, batch, *x.shape[1:]])
-            unfolded.set_shape([frames.shape[0], frames.shape[1], *x.shape[1:]])
+        K is skip_frames: only the first K frames' skips; None: those of all T.
+        """
+        batch = tf.shape(frames)[1]
+        rows = None if skip_frames is None else skip_frames * batch
+        h, skips = self.encoder(tf.reshape(frames, [-1, *frames.shape[2:]]), training=training, skip_rows=rows)
+
+        def unfold(x: tf.Tensor, steps: int | None) -> tf.Tensor:
+            unfolded = tf.reshape(x, [-1 if steps is None else steps, batch, *x.shape[1:]])
+            unfolded.set_shape([steps, frames.shape[1], *x.shape[1:]])
             return unfolded
 
-        return tf.cast(unfold(h), tf.float32), [unfold(skip) for skip in skips]
+        steps = frames.shape[0]
+        return tf.cast(unfold(h, steps), tf.float32), [unfold(skip, skip_frames or steps) for skip in skips]
 
     def call(self, frames: tf.Tensor, noise: tf.Tensor | None = None, training: bool = False) -> Outputs:
         """The teacher-forced pass over whole clips.
@@ -94,7 +100,8 @@ class SVG(keras.Model):
             training: whether batch normalisation uses the batch's statistics, and updates the stored ones.
         """
         frames = time_major(frames)  # [T, B, H, W, C]
-        h, skips = self.encode(frames, training)
+        # Step t takes the skips of frame t-1, as far as skips of their own go.
+        h, skips = self.encode(frames, training, min(frames.shape[0] - 1, self.skip_frames or frames.shape[0]))
         inputs, z, posterior, prior = h[:-1], None, None, None  # [T-1, B, G]
         batch = tf.shape(h)[1]
         if self.has_latent:
@@ -104,10 +111,7 @@ class SVG(keras.Model):
         if self.prior is not None:
             prior, _ = self.prior(h[:-1], self.prior.initial_state(batch))
         g, _ = self.frame_predictor(inputs, self.frame_predictor.initial_state(batch))
-        # Step t takes the skips of frame t-1, as far as skips of their own go.
-        last = min(frames.shape[0] - 1, self.skip_frames or frames.shape[0])
-        skip_terms = self.decoder.project_skips([skip[:last] for skip in skips])
-        predictions = self.decoder(g, skip_terms, training=training)
+        predictions = self.decoder(g, self.decoder.project_skips(skips), training=training)
         return Outputs(predictions, h, g, z, posterior, prior)
 
     def objective(self, frames: tf.Tensor, noise: tf.Tensor | None, beta: tf.Tensor, training: bool) -> Losses:

@@ -16,6 +16,7 @@ from svg_tf.models.blocks import (
     leaky_relu,
     normal_weights,
     stage_widths,
+    with_leading_rows,
 )
 from svg_tf.models.normalization import BatchNorm
 
@@ -42,15 +43,18 @@ class Encoder(keras.layers.Layer):
         ]
         self.head = CodeHead(g_dim, seed=seed, dtype=self.dtype_policy, name="head")
 
-    def call(self, frames: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """frames: float [N, H, W, C] in [0, 1] -> h float [N, G] in (-1, 1), skips: each stage before its pooling,
-        float [N, H, W, C] to [N, 8, 8, C'].
+    def call(
+        self, frames: tf.Tensor, training: bool = False, skip_rows: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """frames: float [N, H, W, C] in [0, 1] -> h float [N, G] in (-1, 1), skips: each stage before its pooling for
+        the first skip_rows of N (None: all), float [N, H, W, C] to [N, 8, 8, C'].
         """
         skips, maps = [], frames
         for stage in self.stages:
             for block in stage:
                 maps = rematerialization.apply(partial(block, training=training), maps, remat=self.remat and training)
-            skips.append(maps)
+            maps, skip = with_leading_rows(maps, skip_rows)
+            skips.append(skip)
             maps = tf.nn.max_pool2d(maps, 2, 2, padding="VALID")
         return self.head(maps, training=training), skips
 
@@ -81,7 +85,12 @@ class Decoder(keras.layers.Layer):
         for stage, width in reversed(list(enumerate(widths))):
             name = f"stage_{stage}"
             self.joins.append(
-                SkipConv(width, 3, 1, transposed=False, seed=seed, dtype=self.dtype_policy, name=f"{name}_conv_0")
+                SkipConv(
+                    partial(keras.layers.Conv2D, width, 3, padding="same"),
+                    seed=seed,
+                    dtype=self.dtype_policy,
+                    name=f"{name}_conv_0",
+                )
             )
             self.norms.append(BatchNorm(seed=seed, dtype=self.dtype_policy, name=f"{name}_norm"))
             following = [width] * (_stage_depth(stage) - 2) + ([widths[stage - 1]] if stage > 0 else [])
