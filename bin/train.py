@@ -1,7 +1,11 @@
 """Trains a model, or resumes its training: python bin/train.py --flagfile=smmnist.flags --data_dir=..."""
 
-import config_flags
-from absl import flags
+import time
+
+BEGAN = time.monotonic()
+
+import config_flags  # noqa: E402 - its imports count
+from absl import flags  # noqa: E402
 
 config_flags.define_config_flags()
 flags.adopt_module_key_flags(config_flags)  # --help shows them
@@ -20,7 +24,7 @@ def main() -> None:
         return
     from svg_tf import training  # TensorFlow takes seconds to load: a wrong flag is told before
 
-    training.train(config)
+    training.train(config, BEGAN)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,17 @@ def describe(config: Config) -> str:
         lines += [f"  {network:<16}{count:>14,}"]
     lines += [f"  {'in all':<16}{_parameters(model.trainable_variables):>14,}"]
     forecast = memory.forecast(model, config)
-    lines += [f"memory of a training step of {config.batch_size} clips (forecast, without TensorFlow itself)"]
-    for name, size in (*forecast._asdict().items(), ("in all", forecast.total)):
-        lines += [f"  {name:<16}{size / 2**20:>12,.0f} MiB"]
+    lines += [f"memory of training with {config.batch_size} clips a batch (forecast)"]
+    for name, size in (
+        ("weights", forecast.weights),
+        ("optimizer's slots", forecast.optimizer),
+        ("activations and gradients", forecast.activations),
+        ("the device's part", forecast.device),
+        ("scratch, on a CPU", forecast.scratch),
+        ("TensorFlow, on the host", forecast.process),
+        ("in all, on a CPU", forecast.on_cpu),
+    ):
+        lines += [f"  {name:<26}{size / 2**20:>10,.0f} MiB"]
     return "\n".join(lines) + "\n"
 
 

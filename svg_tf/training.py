@@ -17,11 +17,12 @@ from svg_tf.config import Config
 from svg_tf.data.dataset import make_dataset
 from svg_tf.logs import EpochLog, Previews
 from svg_tf.models.svg import SVG
-from svg_tf.progress import ProgressBar
+from svg_tf.optimizer import Adam
+from svg_tf.progress import ProgressBar, StartUp
 from svg_tf.rendezvous import PeerError
 from svg_tf.schedules import LearningRate
 
-_BEST_LOSS = "progress/best_val_loss"
+BEST_LOSS = "progress/best_val_loss"
 _SHOWN_CLIPS = 3
 
 
@@ -29,11 +30,15 @@ class NonFiniteError(ArithmeticError):
     """The loss or a weight is no longer a number; the message names the last good checkpoint."""
 
 
-def train(config: Config) -> SVG:
+def train(config: Config, began: float | None = None) -> SVG:
     """Trains until config.epochs are done, from where the run stands, and returns the model.
 
     SIGINT and SIGTERM end it after the step at hand, with a checkpoint. Of several processes (config.strategy) all
     read and the chief writes.
+
+    Args:
+        config: the run's.
+        began: time.monotonic() when the program began, to tell what it takes up to the first step; None: now.
 
     Raises:
         ConfigError: the run's folder holds another configuration, or config.strategy cannot be had.
@@ -42,12 +47,13 @@ def train(config: Config) -> SVG:
         CheckpointError: the run's checkpoints cannot be read or do not fit.
         NonFiniteError: the loss is not finite; the last good checkpoint is kept.
     """
+    start_up = StartUp(began)
     strategy = distribution.make_strategy(config)
     with distribution.peers_needed(strategy):
-        return _train(config, strategy)
+        return _train(config, strategy, start_up)
 
 
-def _train(config: Config, strategy: tf.distribute.Strategy) -> SVG:
+def _train(config: Config, strategy: tf.distribute.Strategy, start_up: StartUp) -> SVG:
     def data(split: str, first_step: int = 0) -> tf.data.Dataset:
         return strategy.distribute_datasets_from_function(
             lambda context: make_dataset(config, split, first_step, context=context)
@@ -57,6 +63,7 @@ def _train(config: Config, strategy: tf.distribute.Strategy) -> SVG:
     train_data, validation_data = data("train"), data("validation")  # fails before a folder is made
     if chief:
         run.open_run(config)
+    start_up.done("data")
     with strategy.scope():
         model = compiled_model(config)
     variables = checkpoints.named_variables(model, training_state=True)
@@ -70,11 +77,12 @@ def _train(config: Config, strategy: tf.distribute.Strategy) -> SVG:
     else:
         logging.info("resuming %s at step %d of %d", config.run_dir, first_step, config.total_steps)
         train_data = data("train", first_step)
-    saver = Saver(config, best_loss=float((arrays or {}).get(_BEST_LOSS, math.inf)))
+    start_up.done("model")
+    saver = Saver(config, best_loss=float((arrays or {}).get(BEST_LOSS, math.inf)))
     callbacks = [FiniteLoss(config), saver]
     with contextlib.ExitStack() as stack:
         if chief:
-            bar = stack.enter_context(contextlib.closing(ProgressBar(config, first_step)))
+            bar = stack.enter_context(contextlib.closing(ProgressBar(config, first_step, start_up)))
             shown = next(iter(make_dataset(config, "validation"))).numpy()[:_SHOWN_CLIPS]
             callbacks[1:1] = [EpochLog(config, first_step), Previews(config, shown), bar]
         stack.enter_context(_stop_on_signal(saver))
@@ -90,7 +98,7 @@ def _train(config: Config, strategy: tf.distribute.Strategy) -> SVG:
 def compiled_model(config: Config) -> SVG:
     """A new model with its optimizer, ready for fit."""
     model = SVG(config)
-    optimizer = _Adam(
+    optimizer = Adam(
         LearningRate(config), beta_1=0.9, epsilon=1e-8, global_clipnorm=config.clip_norm or None, name="adam"
     )
     if config.mixed_precision == "float16":
@@ -98,13 +106,6 @@ def compiled_model(config: Config) -> SVG:
     model.compile(optimizer, jit_compile=use_jit(config), auto_scale_loss=False)
     optimizer.build(model.trainable_variables)
     return model
-
-
-class _Adam(keras.optimizers.Adam):
-    """Adam for gradients that are those of the whole batch already, so that it is their norm that is clipped."""
-
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        return grads_and_vars
 
 
 def use_jit(config: Config) -> bool:
@@ -119,7 +120,11 @@ def use_jit(config: Config) -> bool:
 
 
 class FiniteLoss(keras.callbacks.Callback):
-    """Ends training as soon as the loss is not finite, before anything is saved."""
+    """Ends training as soon as the loss is not finite, before anything is saved.
+
+    In float16 a step whose gradient overflows is skipped and the loss scaled down. That is no error until the loss is
+    made smaller than it is: then no step would ever be made again.
+    """
 
     def __init__(self, config: Config):
         super().__init__()
@@ -127,6 +132,10 @@ class FiniteLoss(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._check(logs, "loss")
+        scale = getattr(self.model.optimizer, "dynamic_scale", None)
+        if scale is not None and float(scale) < 1.0:
+            step = int(self.model.updates.numpy())
+            raise NonFiniteError(_not_finite(self._run_dir, f"the gradient in float16 at step {step}"))
 
     def on_epoch_end(self, epoch, logs=None):
         self._check(logs, "val_loss")
@@ -180,7 +189,7 @@ class Saver(keras.callbacks.Callback):
         if not distribution.is_chief(self.model.distribute_strategy):
             return
         if math.isfinite(self._best_loss):  # there was a validation
-            arrays[_BEST_LOSS] = np.float64(self._best_loss)
+            arrays[BEST_LOSS] = np.float64(self._best_loss)
         try:
             checkpoints.save(path, arrays)
         except checkpoints.CheckpointError as error:

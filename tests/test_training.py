@@ -9,10 +9,11 @@ import time
 
 import numpy as np
 import pytest
+from conftest import SMALL
 from PIL import Image
 
 from svg_tf import checkpoints, training
-from svg_tf.config import ConfigError
+from svg_tf.config import Config, ConfigError
 
 
 def _latest(config):
@@ -69,10 +70,18 @@ def test_a_run_writes_what_it_promises(small):
     assert any(name.startswith("events.out") for name in os.listdir(os.path.join(config.run_dir, "logs")))
 
 
-@pytest.mark.parametrize("crash", [3, 4, 5, 6])
-def test_a_crashed_run_resumes_bit_for_bit(small, tmp_path, stop_at, crash):
-    whole = small(run_dir=str(tmp_path / "whole"))
-    training.train(whole)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The configuration of a run that nothing disturbed."""
+    config = Config(**{**SMALL, "run_dir": str(tmp_path_factory.mktemp("runs") / "whole")})
+    training.train(config)
+    return config
+
+
+@pytest.mark.parametrize(
+    "crash", [3, pytest.param(4, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow), 6]
+)
+def test_a_crashed_run_resumes_bit_for_bit(small, tmp_path, stop_at, whole, crash):
     cut = small(run_dir=str(tmp_path / "cut"), checkpoint_every=2)
     stop_at(crash)
     with pytest.raises(RuntimeError, match="crash"):
@@ -204,7 +213,7 @@ def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(small, tmp_pa
     assert _losses(whole) == _losses(cut)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_and_leaves_with_a_sentence(small, number):
     config = small(steps_per_epoch=10_000, checkpoint_every=2)
     config.save(config.run_dir)

@@ -1,7 +1,6 @@
 """The memory that training takes, measured in a process of its own."""
 
 import os
-import resource
 import subprocess
 import sys
 
@@ -38,17 +37,13 @@ def of_training(config: Config) -> int:
 
 def peak_growth(config: Config) -> int:
     """As of_training, in this process, which must not have trained before."""
-    from svg_tf import training
+    from svg_tf import memory, training
     from svg_tf.data.dataset import make_dataset
 
     batch = next(iter(make_dataset(config, "train")))
     model = training.compiled_model(config)
     model.make_train_function()
-    before = _peak()
+    before = memory.resident_peak()
     for _ in range(_STEPS):
         model.train_function(iter([batch]))
-    return _peak() - before
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return memory.resident_peak() - before
