@@ -10,9 +10,9 @@ import pytest
 
 from svg_tf import checkpoints, rollout, training
 from svg_tf.config import Config, ConfigError
+from svg_tf.data.moving_mnist import MovingMNIST
 from svg_tf.models.svg import SVG
 from svg_tf.program import reader, step
-from svg_tf.program.clips import ProgramClips
 from svg_tf.program.runner import description as description_lib
 from svg_tf.program.runner.description import Description
 from svg_tf.program.runner.parts import ProgramError
@@ -48,7 +48,7 @@ def program(config, tmp_path_factory):
     with open(os.path.join(folder, description_lib.DESCRIPTION), "w") as file:
         json.dump(description.to_json(), file)
     model = training.compiled_model(config)
-    step.train_function(model, ProgramClips(config), STEP)()
+    step.train_function(model, MovingMNIST(config, "train"), STEP)()
     variables = checkpoints.named_variables(model, training_state=True)
     arrays = {name: variable.numpy() for name, variable in variables.items()}
     description_lib.write_state(os.path.join(folder, "out"), description, arrays, 10_000)

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from svg_tf import checkpoints, training
 from svg_tf.data.dataset import make_dataset
+from svg_tf.data.moving_mnist import MovingMNIST
 from svg_tf.program import step
-from svg_tf.program.clips import ProgramClips
 
 # Schedules, so that a step counter which stands still is seen; an epoch ends inside a call.
 CHANGES = {
@@ -50,7 +50,7 @@ def test_calls_make_the_steps_of_training_and_stop_at_the_end_of_the_run(small):
     config = small(**CHANGES)
     wanted, wanted_state = trained(config, 6)
     model = training.compiled_model(config)
-    function = step.train_function(model, ProgramClips(config), 4)
+    function = step.train_function(model, MovingMNIST(config, "train"), 4)
     losses = np.concatenate([function(), function()])
     np.testing.assert_allclose(losses[:6], wanted, rtol=1e-5)
     np.testing.assert_array_equal(losses[6:], 0)

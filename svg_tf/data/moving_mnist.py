@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from svg_tf.config import Config
 from svg_tf.data import digits as digits_lib
+from svg_tf.data import philox
 
 _STARTS = 5  # draws of a digit before its first frame: which digit; y, x; velocity y, x
 _REDRAWS = 4  # draws of a digit for every frame: y wall away, x wall away, y wall along, x wall along
@@ -58,6 +59,11 @@ class MovingMNIST:
         }
         self._stream = (digits_lib.SPLITS.index(split) << 32) + (config.seed if split == "train" else 0)
 
+    @property
+    def digits(self) -> tf.Tensor:
+        """The images that the clips are drawn from, uint8 [K, D, D]."""
+        return self._digits
+
     def frames(self, indices: tf.Tensor) -> tf.Tensor:
         """The clips of these indices, int64 [B], 0 or more: uint8 [B, T, W, W, 1] in 0..255."""
         return self.frames_and_truth(indices)[0]
@@ -101,7 +107,7 @@ class MovingMNIST:
 
         draws = steps * self._config.num_digits * _REDRAWS
         keys = tf.fill([samples], tf.constant(_FUTURES_KEY, tf.int64))
-        bits = _rows_of_bits(tf.stack([seeds, keys], axis=1), draws)
+        bits = tf.cast(philox.random_bits(tf.stack([seeds, keys], axis=1), draws), tf.int64)
         positions, _, _ = walk(
             given(truth.positions[:, known]),
             given(truth.velocities[:, known]),
@@ -112,15 +118,11 @@ class MovingMNIST:
         return render(given(tf.gather(self._digits, truth.digits)), positions, self._config.image_width)
 
     def _random_bits(self, indices: tf.Tensor) -> tf.Tensor:
-        """int64 [B, draws] uniform in 0..2^32-1, a row for every index.
-
-        Philox, named so that TF and XLA agree, maps the 128 bits of its seed one to one: no two clips, splits or
-        seeds share a stream.
-        """
+        """int64 [B, draws] uniform in 0..2^32-1, a row for every index; no two clips, splits or seeds share one."""
         draws = self._config.num_digits * (_STARTS + self._n_frames * _REDRAWS)
         indices = tf.cast(indices, tf.int64)
         streams = tf.fill(tf.shape(indices), tf.constant(self._stream, tf.int64))
-        return _rows_of_bits(tf.stack([streams, indices], axis=1), draws)
+        return tf.cast(philox.random_bits(tf.stack([streams, indices], axis=1), draws), tf.int64)
 
 
 def trajectories(
@@ -207,16 +209,6 @@ def render(digits: tf.Tensor, positions: tf.Tensor, image_width: int) -> tf.Tens
     for n in range(1, num_digits):
         frames += tf.minimum(tf.gather(table, index[:, :, n]), 255 - frames)
     return frames[..., tf.newaxis]
-
-
-def _rows_of_bits(seeds: tf.Tensor, draws: int) -> tf.Tensor:
-    """int64 [B, draws] uniform in 0..2^32-1, a row for every seed int64 [B, 2]."""
-    bits = tf.map_fn(
-        lambda seed: tf.random.stateless_uniform([draws], seed, None, None, tf.uint32, alg="philox"),
-        seeds,
-        fn_output_signature=tf.TensorSpec([draws], tf.uint32),
-    )
-    return tf.cast(bits, tf.int64)
 
 
 def _signed(bits: tf.Tensor, max_speed: int) -> tf.Tensor:

@@ -16,7 +16,6 @@ from svg_tf.data.dataset import make_dataset
 from svg_tf.models.svg import SVG
 from svg_tf.program.runner import description as description_lib
 
-_BEST_LOSS = training._BEST_LOSS
 _OPTIONAL = ("optimizer", "metrics")
 
 
@@ -74,7 +73,7 @@ def import_state(program: str, state: str, config: Config) -> Imported:
     best_path = os.path.join(checkpoints.folder(config.run_dir), checkpoints.BEST)
     best_loss = _best_loss(best_path)
     is_best = loss < best_loss
-    made[_BEST_LOSS] = np.float64(min(loss, best_loss))
+    made[training.BEST_LOSS] = np.float64(min(loss, best_loss))
     checkpoint = checkpoints.path_of(config.run_dir, step)
     if is_best:
         checkpoints.save(best_path, made)
@@ -97,4 +96,4 @@ def _validation_loss(model: SVG, data: tf.data.Dataset) -> float:
 def _best_loss(path: str) -> float:
     if not os.path.exists(path):
         return math.inf
-    return float(checkpoints.read(path).get(_BEST_LOSS, math.inf))
+    return float(checkpoints.read(path).get(training.BEST_LOSS, math.inf))

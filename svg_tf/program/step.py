@@ -12,9 +12,9 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from svg_tf.data.moving_mnist import MovingMNIST
 from svg_tf.losses import Losses
 from svg_tf.models.svg import SVG
-from svg_tf.program.clips import ProgramClips
 
 FRAMES, DIGITS, LOSSES = "frames", "digits", "losses"
 _ALIAS = re.compile(r"parameter_number = (\d+) : i64\}, output_index = array<i64: (\d+)>")
@@ -33,7 +33,7 @@ def step_function(model: SVG) -> tf.types.experimental.PolymorphicFunction:
     return tf.function(lambda frames: _update(model, frames)[tf.newaxis])
 
 
-def train_function(model: SVG, clips: ProgramClips, steps: int) -> tf.types.experimental.PolymorphicFunction:
+def train_function(model: SVG, clips: MovingMNIST, steps: int) -> tf.types.experimental.PolymorphicFunction:
     """() -> losses float32 [steps, 3]: updates by the very batches that training would see.
 
     It stops where the run ends; the losses of steps that were not made are 0.

@@ -19,9 +19,9 @@ from svg_tf import checkpoints, training
 from svg_tf.benchmarks import flops
 from svg_tf.config import Config, ConfigError
 from svg_tf.data.dataset import make_dataset
+from svg_tf.data.moving_mnist import MovingMNIST
 from svg_tf.models.svg import SVG
 from svg_tf.program import runner, step
-from svg_tf.program.clips import ProgramClips
 from svg_tf.program.runner import description as description_lib
 from svg_tf.program.runner import parts
 from svg_tf.program.runner.description import Description
@@ -72,7 +72,7 @@ def write(
         CheckpointError: the run's checkpoints cannot be read or do not fit.
     """
     _check(config, folder, kind, steps_per_call)
-    clips = ProgramClips(config) if kind == "train" else None
+    clips = MovingMNIST(config, "train") if kind == "train" else None
     model = training.compiled_model(config)
     variables = checkpoints.named_variables(model, training_state=True)
     checkpoints.restore_latest(config.run_dir, variables)
@@ -126,7 +126,7 @@ def _check(config: Config, folder: str, kind: str, steps_per_call: int) -> None:
 
 
 def _lower(
-    model: SVG, variables: dict[str, keras.Variable], clips: ProgramClips | None, steps_per_call: int
+    model: SVG, variables: dict[str, keras.Variable], clips: MovingMNIST | None, steps_per_call: int
 ) -> step.Program:
     if clips is None:
         frames = tf.TensorSpec(step.frames_shape(model), tf.uint8)

@@ -54,12 +54,17 @@ def _parser(folder: str) -> argparse.ArgumentParser:
     add("--out", default="", help="folder for states, losses.csv and the compiled program; empty: PROGRAM/out")
     add("--json", default="", help="file for the numbers of check, time and torch; empty: none")
     add("--platform", default="", help="JAX's platform: cuda or cpu; empty: the best there is")
-    add("--tolerance", type=float, default=0.0, help="largest relative difference of a loss in check, above 0; "
-        "0: 0.001 to 0.05 by device and number format")  # fmt: skip
+    add("--tolerance", type=float, default=0.0, help="largest relative difference of a loss in check; 0 or "
+        "more, 0: 0.005 to 0.05 by device and number format")  # fmt: skip
     add("--seconds", type=float, default=10.0, help="seconds for each measurement of time and torch, above 0")
-    add("--product_size", type=int, default=0, help="rows of the matrices measured; 0: 8192, or 1024 on a CPU")
+    add(
+        "--product_size",
+        type=int,
+        default=0,
+        help="rows of the matrices measured; 0 or more, 0: 8192, or 1024 on a CPU",
+    )
     add("--minutes", type=float, default=0.0, help="minutes that the whole command may take, after which train "
-        "has stored its state and ended; 0: no limit")  # fmt: skip
+        "has stored its state and ended; 0 or more, 0: no limit")  # fmt: skip
     add("--save_minutes", type=float, default=5.0, help="minutes of training between two stored states, 0 or more")
     add("--report_seconds", type=float, default=10.0, help="seconds between two lines of progress, 0 or more")
     add("--part_mb", type=float, default=15.0, help="largest file of a stored state, in megabytes, above 0")

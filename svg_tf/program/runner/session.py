@@ -153,7 +153,7 @@ class Session:
         left = self._limits.seconds - (self._clock() - self._began)
         limit = f", {_duration(left)} left" if math.isfinite(left) else ""
         return (
-            f"step {step} of {description.total_steps}, {rate:.2f} steps/s, "
+            f"step {step} of {description.total_steps}, {rate:.3g} steps/s, "
             f"{rate * description.frames_per_step:,.0f} frames/s, "
             + ", ".join(f"{name} {value:.5g}" for name, value in means.items())
             + f"; all done in {_duration((description.total_steps - step) / rate)}{limit}"

@@ -1,9 +1,10 @@
-"""The clips of Stochastic Moving MNIST as a part of the training program."""
+"""Random bits of many seeds at once: Philox written out in integer operations.
+
+TensorFlow's own stateless operations take one seed a call; a loop over the seeds costs more than the bits, and on an
+accelerator a launch of several kernels for each.
+"""
 
 import tensorflow as tf
-
-from svg_tf.config import Config
-from svg_tf.data.moving_mnist import _REDRAWS, _STARTS, MovingMNIST
 
 # Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.3).
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -13,34 +14,11 @@ _MASK = 0xFFFFFFFF
 _SEED_KEY = (0x3EC8F720, 0x02461E29)  # with which TensorFlow mixes the seed of its stateless operations
 
 
-class ProgramClips(MovingMNIST):
-    """MovingMNIST's training clips, bit for bit, drawn without a loop over the clips.
+def random_bits(seeds: tf.Tensor, draws: int) -> tf.Tensor:
+    """A row of random bits for every seed: int64 [B, 2] -> uint32 [B, draws], the same compiled by XLA or not.
 
-    The source draws the random bits of one clip after the other, which on an accelerator is a launch of several
-    kernels for each clip. Here Philox is written out in integer operations on all clips at once.
-
-    Args:
-        config: as MovingMNIST takes it.
-    """
-
-    def __init__(self, config: Config) -> None:
-        super().__init__(config, "train")
-
-    @property
-    def digits(self) -> tf.Tensor:
-        """The images that the clips are drawn from, uint8 [K, D, D]; an argument of the program."""
-        return self._digits
-
-    def _random_bits(self, indices: tf.Tensor) -> tf.Tensor:
-        draws = self._config.num_digits * (_STARTS + self._n_frames * _REDRAWS)
-        seeds = tf.stack([tf.fill(tf.shape(indices), tf.constant(self._stream, tf.int64)), tf.cast(indices, tf.int64)])
-        return tf.cast(stateless_bits(tf.transpose(seeds), draws), tf.int64)
-
-
-def stateless_bits(seeds: tf.Tensor, draws: int) -> tf.Tensor:
-    """A row of random bits for every seed: int64 [B, 2] -> uint32 [B, draws].
-
-    A row is what `tf.random.stateless_uniform([draws], seed, None, None, tf.uint32, alg="philox")` gives.
+    Philox maps the 128 bits of its seed one to one: no two seeds share a row. A row is what
+    `tf.random.stateless_uniform([draws], seed, None, None, tf.uint32, alg="philox")` gives.
     """
     words = tf.cast(tf.bitwise.right_shift(seeds[..., tf.newaxis], tf.constant([0, 32], tf.int64)), tf.uint64) & _MASK
     words = tf.reshape(words, [-1, 4])  # [B, 4] low and high word of either half
