@@ -1,8 +1,7 @@
 """From a run to a SavedModel that a server can run."""
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import inspection
@@ -15,6 +14,7 @@ import versions
 import warmup
 from absl import logging
 from export_error import ExportError
+from quiet import quiet
 from request_checks import Limits
 
 from svg_tf import checkpoints
@@ -83,8 +83,10 @@ def export_run(
     weight_bytes = sum(weight.numpy().nbytes for weight in model.weights)
 
     def write(folder: str) -> None:
-        with _quiet():
-            tf.saved_model.save(sampler.Sampler(model), folder, signatures=functions)
+        with quiet():
+            # Nobody trains what is served: without the gradients that the networks define themselves.
+            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            tf.saved_model.save(sampler.Sampler(model), folder, functions, options)
             inspection.check(folder, weight_bytes)
             check_numbers(folder, trial, expected)
         extra = os.path.join(folder, "assets.extra")
@@ -92,19 +94,11 @@ def export_run(
         warmup.write(os.path.join(extra, warmup.FILE), config, functions, MODEL_NAME)
         manifest.write(folder, config, origin, limits, functions, report)
 
-    folder = versions.publish(base, version, write)
-    return Exported(folder, used, weight_bytes, tuple(functions))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps TensorFlow's remarks on names, shards and old functions from a user."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
     try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
+        folder = versions.publish(base, version, write)
+    except tf.errors.OpError as error:  # TensorFlow's own writing
+        raise ExportError(f"{base} cannot be written: {error.message}") from None
+    return Exported(folder, used, weight_bytes, tuple(functions))
 
 
 def check_numbers(folder: str, request: Mapping[str, np.ndarray], expected: np.ndarray) -> None:

@@ -3,9 +3,7 @@
 import os
 import sys
 
-sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bin"))
-
-import config_flags
+import command
 import tflite_conversion
 import tflite_device
 from absl import flags
@@ -72,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    config_flags.run(main)
+    command.run(main)

@@ -1,10 +1,7 @@
 """The model as a device runs it: one clip at a time, every shape static, noise and states among the inputs."""
 
-import contextlib
-from collections.abc import Iterator
-
 import tensorflow as tf
-from absl import logging
+from quiet import quiet
 
 from svg_tf import rollout
 from svg_tf.models.svg import SVG
@@ -28,7 +25,7 @@ class DeviceModule(tf.Module):
 def save(model: SVG, folder: str, horizon: int, *, looped: bool) -> None:
     """Writes a SavedModel with the functions of `signatures`."""
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    with _quiet():
+    with quiet():
         tf.saved_model.save(DeviceModule(model), folder, signatures(model, horizon, looped=looped), options)
 
 
@@ -91,17 +88,6 @@ def signatures(model: SVG, horizon: int, *, looped: bool) -> Signatures:
     functions["step"] = traced(step, **states, **eps_spec())
     functions["rollout"] = traced(whole, context=context_spec, **eps_spec(past + horizon))
     return functions
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without TensorFlow's remarks on the names of its own tensors and on how long each part took."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
 
 
 def _noise(model: SVG, inputs: States, steps: int) -> tf.Tensor:

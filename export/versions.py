@@ -44,14 +44,18 @@ def publish(base: str, version: int | None, write: Callable[[str], None]) -> str
         ExportError: the version is there already, or the folder cannot be written.
     """
     try:
-        os.makedirs(base, exist_ok=True)
-        check_free(base, version)
-        with _locked(base):
-            _remove_abandoned(base)
-            aside = tempfile.mkdtemp(dir=base, prefix=_ASIDE)
-            held = _lock(aside)  # for as long as this process lives
+        return _publish(base, version, write)
     except OSError as error:
-        raise ExportError(f"{base} cannot be written: {error.strerror}") from None
+        raise ExportError(f"{base} cannot be written: {error.strerror or error}") from None
+
+
+def _publish(base: str, version: int | None, write: Callable[[str], None]) -> str:
+    os.makedirs(base, exist_ok=True)
+    check_free(base, version)
+    with _locked(base):
+        _remove_abandoned(base)
+        aside = tempfile.mkdtemp(dir=base, prefix=_ASIDE)
+        held = _lock(aside)  # for as long as this process lives
     try:
         write(aside)
         _open_to_others(aside)

@@ -1,6 +1,5 @@
 """The futures of a run's test clips: drawn, scored and shown."""
 
-import itertools
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -138,11 +137,8 @@ def _rows(clip: np.ndarray, shown: list[np.ndarray], posterior: np.ndarray, n_pa
 
 
 def _write(folder: str, pictures: list[list[Row]], n_past: int) -> None:
-    for index, rows in enumerate(pictures):
-        visualization.write_png(os.path.join(folder, f"futures_{index}.png"), visualization.strip(rows, n_past))
-    for index in itertools.count(len(pictures)):
-        path = os.path.join(folder, f"futures_{index}.png")
-        if not os.path.exists(path):
-            break
-        os.remove(path)  # of an earlier call, which showed more
+    names = [f"futures_{index}.png" for index in range(len(pictures))]
+    for name, rows in zip(names, pictures, strict=True):
+        visualization.write_png(os.path.join(folder, name), visualization.strip(rows, n_past))
     visualization.write_gif(os.path.join(folder, "futures.gif"), visualization.animation(pictures, n_past))
+    visualization.remove_others(folder, r"futures_\d+\.png", names)

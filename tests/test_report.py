@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import report_files
 from PIL import Image
-from report_files import UNCERTAINTY, examples, metrics, number, read_page, write
+from report_files import UNCERTAINTY, examples, metrics, read_page, write
+from report_page import data_of, page_of
 
 from svg_tf.report import write_report
 
@@ -17,150 +18,6 @@ from svg_tf.report import write_report
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     return read_page(write_report(write(tmp_path_factory.mktemp("evaluation"), uncertainty=UNCERTAINTY)))
-
-
-def _made(folder, **changes):
-    """The page of changed metrics; without figures, which take the time, but for those in the changes."""
-    return read_page(write_report(write(folder, **{"curves": {}, "by_samples": {}, **changes})))
-
-
-def _rows(page, kind):
-    """The table's rows of a kind by name, each its cells by metric."""
-    rows = page.one("table", class_="scores").one("tbody", class_=kind).all("tr")[1:]
-    cells = [{cell.attributes["data-metric"]: cell for cell in row.all("td")} for row in rows]
-    names = [row.one("th").parts[0].strip() for row in rows]
-    return dict(zip(names, cells, strict=True))
-
-
-def _definitions(section):
-    return {term.text: text.text for term, text in zip(section.all("dt"), section.all("dd"), strict=True)}
-
-
-def _data(image):
-    head, data = image.attributes["src"].split(",", 1)
-    assert head.startswith("data:image/") and head.endswith(";base64")
-    return base64.b64decode(data, validate=True)
-
-
-def test_every_score_of_the_page_is_that_of_the_metrics_file_rounded(page):
-    compared = 0
-    for row in metrics()["table"]:
-        cells = _rows(page, row["kind"])[row["name"]]
-        for name, score in row["metrics"].items():
-            shown = {"mean": cells[name].one("data").text}
-            shown |= {
-                part.attributes["class"]: part.text
-                for part in cells[name].all("span")
-                if part.attributes["class"] != "interval"
-            }
-            assert set(shown) == set(score)
-            for part, text in shown.items():
-                value, decimals = number(text)
-                assert value == round(score[part], decimals) and text != "\N{MINUS SIGN}0.0000"
-                compared += 1
-    assert compared == 9 * 3 + 2
-
-
-def test_a_column_has_four_digits_of_its_largest_mean_and_the_same_decimals_everywhere(page):
-    decimals = {"psnr": set(), "ssim": set(), "mse": set(), "fvd": set()}
-    for kind in ("model", "simulator", "trivial"):
-        for cells in _rows(page, kind).values():
-            for name, cell in cells.items():
-                texts = [part.text for part in [*cell.all("data"), *cell.all(class_="low"), *cell.all(class_="high")]]
-                decimals.get(name, set()).update(number(text)[1] for text in texts)
-    assert decimals == {"psnr": {2}, "ssim": {4}, "mse": {5}, "fvd": {0}}
-
-
-def test_a_mean_that_is_all_zero_and_one_that_is_negative_are_shown(tmp_path):
-    zero = {"psnr": {"mean": -12.345, "low": -13.0, "high": -11.0}, "mse": {"mean": 0.0, "low": 0.0, "high": 0.0}}
-    rows = [{"name": "copy last", "kind": "trivial", "metrics": zero}]
-    cells = _rows(_made(tmp_path, table=rows), "trivial")["copy last"]
-    assert number(cells["psnr"].one("data").text)[0] == pytest.approx(-12.345, abs=0.006)
-    assert number(cells["mse"].one("data").text)[0] == 0
-
-
-def test_the_model_stands_first_and_what_is_published_last(page):
-    groups = page.one("table", class_="scores").all("tbody")
-    assert [group.attributes["class"] for group in groups] == ["model", "simulator", "trivial", "published"]
-    assert [group.one("th", scope="rowgroup").text for group in groups][0] == "This model"
-
-
-def test_every_metric_has_its_unit_and_the_direction_that_is_better(page):
-    heads = {
-        head.attributes["data-metric"]: head
-        for head in page.all("th", scope="col")
-        if head.attributes.get("data-metric")
-    }
-    assert list(heads) == ["psnr", "ssim", "mse", "fvd", "lpips"]
-    assert [head.text for head in heads.values()] == ["PSNR dB ↑", "SSIM ↑", "MSE ↓", "FVD ↓", "LPIPS"]
-    assert heads["mse"].one(role="img").attributes["aria-label"] == "lower is better"
-
-
-def test_published_scores_stand_as_they_were_printed_with_their_source(page):
-    rows = _rows(page, "published")
-    shown = {
-        name: {key: c.one("data").text for key, c in cells.items() if c.all("data")} for name, cells in rows.items()
-    }
-    assert shown == {
-        "SVG, best of 100": {"psnr": "14.50", "ssim": "0.7090", "fvd": "377"},
-        "SRVP, best of 100": {"psnr": "16.93", "lpips": "0.0736"},
-    }
-    assert [source.text for source in page.all(class_="source")] == ["A paper, table 1", "A paper, table 2"]
-
-
-def test_a_published_score_that_is_a_whole_number_gets_no_decimals(tmp_path):
-    published = [{"name": "SVG", "source": "A paper", "fvd": 37, "psnr": 14}]
-    page = _made(tmp_path, protocol={**metrics()["protocol"], "published": published}, table=metrics()["table"][:1])
-    cells = _rows(page, "published")["SVG"]
-    assert cells["fvd"].text == "37" and cells["psnr"].text == "14"
-
-
-def test_what_was_not_computed_says_so_with_the_reason_and_is_never_a_number(page):
-    for kind in ("model", "simulator", "trivial"):
-        assert {cells["lpips"].text for cells in _rows(page, kind).values()} == {"not computed"}
-    assert page.one("ul", class_="notes").all("li")[-1].text == (
-        "LPIPS is not computed: no weights given (--lpips_weights)."
-    )
-
-
-def test_a_score_that_a_row_does_not_have_is_a_dash(page):
-    assert _rows(page, "model")["best of 20"]["fvd"].text == "–"
-    assert _rows(page, "model")["one sample"]["psnr"].text == "–"
-
-
-def test_notes_stand_below_the_table(page):
-    assert page.one("ul", class_="notes").all("li")[0].text == "A note with a --flag_of_it."
-    assert page.one("ul", class_="notes").all("code")[0].text == "--flag_of_it"
-
-
-def test_a_run_that_differs_from_the_protocol_says_so_beside_the_published_scores(page, tmp_path):
-    assert "do not compare like with like" in page.one("section", id="scores").text
-    kept = {**metrics()["protocol"], "deviations": []}
-    other = _made(tmp_path, protocol=kept)
-    assert "like with like" not in other.one("section", id="scores").text
-    assert "differs" not in other.one("section", id="protocol").text
-
-
-def test_all_that_decides_the_numbers_is_in_words(page):
-    defined = _definitions(page.one("section", id="definitions"))
-    given = metrics()
-    for term, text in [
-        *((metric["title"], metric["definition"]) for metric in given["metrics"]),
-        ("Best of 20", "The best of twenty."),
-        ("Simulator, best of 20", "The rules of the motion."),
-        ("Choice of the best sample", given["chosen_by"]),
-        ("95 % interval", given["interval"]),
-        ("Score over N", given["by_samples_definition"]),
-    ]:
-        assert defined[term] == text
-    assert "frames 0 to 1; frames 2 to 5" in defined["Given and predicted frames"]
-    protocol = page.one("section", id="protocol")
-    assert given["protocol"]["description"] in protocol.text
-    assert [item.text for item in protocol.all("li")] == given["protocol"]["deviations"]
-    making = _definitions(page.one("section", id="making"))
-    assert making["Command"] == given["command"] and making["Machine"] == given["machine"]
-    assert making["Seed"] == "7" and making["Date"] == "2031-05-06" and making["Run"] == "runs/demo"
-    assert making["Checkpoint"] == "best.npz, after 3500 steps"
 
 
 def test_the_title_names_model_data_and_run(page):
@@ -174,7 +31,7 @@ def test_the_title_names_model_data_and_run(page):
 def test_one_clip_has_no_interval_and_none_is_spoken_of(tmp_path):
     table = [{"name": "copy last", "kind": "trivial", "metrics": {"psnr": {"mean": 9.25}}}]
     shown = {name: metrics()[name] for name in ("curves", "by_samples")}
-    page = _made(tmp_path, n_clips=1, table=table, **shown)
+    page = page_of(tmp_path, n_clips=1, table=table, **shown)
     assert not page.all(class_="interval")
     assert all("95 %" not in page.one("section", id=name).text for name in ("scores", "frames", "samples"))
 
@@ -216,14 +73,14 @@ def test_no_text_can_become_a_part_of_the_page(tmp_path, page):
     changes["predictors"] = {row["name"]: "x" + poison for row in changes["table"]}
     words = _poisoned(UNCERTAINTY, poison)
     words["figures"][0]["file"] = "uncertainty_sigma.png"
-    poisoned = _made(tmp_path, uncertainty=words, **changes)
+    poisoned = page_of(tmp_path, uncertainty=words, **changes)
     for tag in ("script", "style", "h1", "h2", "img", "canvas"):
         extra = 1 if tag == "h2" else 0  # the section of the statistics
         assert len(poisoned.all(tag)) == len(page.all(tag)) + extra, tag
     assert not poisoned.all("b") and not [node for node in poisoned.all() if "onerror" in node.attributes]
     assert poisoned.one("p", class_="run").text == "runs/demo" + poison
     for image in poisoned.all("img", width="480"):
-        assert b"<script" not in _data(image)
+        assert b"<script" not in data_of(image)
 
 
 def test_the_same_files_make_the_same_page_and_pictures(tmp_path):
@@ -247,10 +104,19 @@ def test_figures_and_strips_are_written_as_png_beside_the_page(tmp_path):
             image.load()
 
 
+def test_strips_of_clips_that_are_shown_no_more_are_removed(tmp_path):
+    write(tmp_path, curves={}, by_samples={})
+    for name in ("clip_9.png", "clip_1000.png", "clip_notes.png", "my_clip_9.png"):
+        (tmp_path / name).write_bytes(b"")
+    write_report(tmp_path)
+    strips = {path.name for path in tmp_path.glob("*clip*.png")}
+    assert strips == {"clip_10.png", "clip_11.png", "clip_notes.png", "my_clip_9.png"}
+
+
 def test_the_figures_are_in_the_page_with_their_values_in_words(page):
     (curve,) = page.one("section", id="frames").all("img")
     (over_n,) = page.one("section", id="samples").all("img")
-    assert b"<svg" in _data(curve) and b"<svg" in _data(over_n)
+    assert b"<svg" in data_of(curve) and b"<svg" in data_of(over_n)
     assert curve.attributes["alt"] == "PSNR from frame 2 to 5: best of 20 24 to 14; copy last 18 to 10."
     assert over_n.attributes["alt"] == "PSNR of the best of N samples: 12 of 1; 15 of 10; 16 of 100."
 
@@ -258,11 +124,11 @@ def test_the_figures_are_in_the_page_with_their_values_in_words(page):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_clips_are_in_the_page_to_the_last_pixel(tmp_path, channels):
     arrays = examples(side=32, channels=channels)
-    page = _made(tmp_path, arrays=arrays)
+    page = page_of(tmp_path, arrays=arrays)
     articles = page.one("section", id="clips").all("article")
     assert [article.one("h3").text for article in articles] == ["Test clip 10", "Test clip 11"]
     for index, article in enumerate(articles):
-        sheet = np.asarray(Image.open(io.BytesIO(_data(article.one("img")))))
+        sheet = np.asarray(Image.open(io.BytesIO(data_of(article.one("img")))))
         videos = [arrays["truth"][index], arrays["best"][index], *arrays["samples"][index], arrays["posterior"][index]]
         canvases = article.all("canvas")
         for video, canvas in zip(videos, canvases, strict=True):
@@ -281,7 +147,7 @@ def test_the_clips_are_in_the_page_to_the_last_pixel(tmp_path, channels):
 
 @pytest.mark.parametrize(("side", "small", "medium", "large"), [(32, 2, 3, 4), (64, 1, 2, 2), (128, 1, 1, 1)])
 def test_frames_are_enlarged_by_whole_numbers(tmp_path, side, small, medium, large):
-    page = _made(tmp_path, arrays=examples(clips=1, samples=1, side=side))
+    page = page_of(tmp_path, arrays=examples(clips=1, samples=1, side=side))
     canvas = page.all("canvas")[0].attributes
     width = int(canvas["width"])
     assert canvas["style"] == f"--medium:{width * medium}px;--large:{width * large}px"
@@ -325,16 +191,16 @@ def test_uncertainty_is_a_section_of_its_own_where_it_was_analysed(page, tmp_pat
     rows = [[row.one("th").text, row.one("td").text] for row in section.one("tbody").all("tr")]
     assert rows == [["AUC", "0.9831"], ["sequences", "200"], ["chance", "0.5"]]
     image = section.one("img")
-    assert _data(image) == report_files.PNG and image.attributes["alt"] == "A line with peaks"
+    assert data_of(image) == report_files.PNG and image.attributes["alt"] == "A line with peaks"
     assert section.one("figcaption").text == "Spread over time."
     assert section.all("li")[0].text == "Spread: the mean of sigma."
-    assert not _made(tmp_path).all(id="uncertainty")
+    assert not page_of(tmp_path).all(id="uncertainty")
 
 
 def test_recalibrated_statistics_are_told_with_what_they_changed(page, tmp_path):
     assert not page.all(id="statistics")
     changed = {"batches": 50, "largest_mean_shift": {"layer": "encoder/a", "standard_deviations": 0.083452}}
-    other = _made(tmp_path, recalibration={**changed, "of": ["clips", None]}).one("section", id="statistics")
+    other = page_of(tmp_path, recalibration={**changed, "of": ["clips", None]}).one("section", id="statistics")
     terms = [term.text for term in other.all("dt")]
     assert terms == ["Batches", "Largest mean shift", "Layer", "Standard deviations", "Of"]
     assert "50" in other.text and "encoder/a" in other.text and "0.08345" in other.text and "not known" in other.text
@@ -345,7 +211,7 @@ def test_one_number_of_samples_makes_no_figure(page):
 
 
 def test_sections_without_content_are_left_out(tmp_path):
-    page = _made(tmp_path, arrays=examples(clips=0))
+    page = page_of(tmp_path, arrays=examples(clips=0))
     assert {section.attributes["id"] for section in page.all("section")} == {
         "scores",
         "definitions",

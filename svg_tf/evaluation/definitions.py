@@ -81,8 +81,8 @@ MSE = Metric("mse", "MSE", "", "lower", f"Squared error of frames in [0, 1], ave
 LPIPS = Metric("lpips", "LPIPS", "", "lower", "Learned perceptual image patch similarity.", "lpips")
 FVD = Metric("fvd", "FVD", "", "lower", "Fréchet video distance.", "")
 
-OF_FRAMES = (PSNR, PSNR_VIDEO, SSIM, SSIM_SVG, MSE)
-"""Those that need no network."""
+OF_FRAMES = [PSNR, PSNR_VIDEO, SSIM, SSIM_SVG, MSE]
+"""Those that need no network; docs/extending.md adds one."""
 SELECT = ("each", *(metric.name for metric in (*OF_FRAMES, LPIPS)))
 """Who chooses the best sample: each metric its own, or one for all."""
 

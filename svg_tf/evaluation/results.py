@@ -1,5 +1,6 @@
 """The files of an evaluation: metrics.json, per_frame.csv, per_clip.csv and examples.npz."""
 
+import contextlib
 import csv
 import datetime
 import json
@@ -29,7 +30,10 @@ def write(
     store: Store,
     n_examples: int,
 ) -> dict[str, Any]:
-    """Writes the tables of the first facts["n_clips"] records, each file whole or not at all.
+    """Writes the tables of the first facts["n_clips"] records, each file whole or not at all, metrics.json last.
+
+    Until then there is none: that of another evaluation, and its report, are taken away before the first of the files
+    that they belong with is replaced.
 
     Args:
         folder: where to.
@@ -60,7 +64,11 @@ def write(
                     best.append(choices[chooser].best_sample)
                 for name, features in zip(moments, record["features"] if moments else (), strict=True):
                     moments[name].add(features[np.newaxis])
+        for name in ("metrics.json", "report.html"):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(folder, name))
 
+    files.remove_asides(folder)  # of a process that was killed while it wrote
     files.write_with(os.path.join(folder, "per_clip.csv"), write_clips)
     found = {
         **facts,
@@ -79,7 +87,6 @@ def write(
     found["predictors"] = {row["name"]: _predictor(row["name"], facts) for row in found["table"]}
     _write_frames(folder, found["curves"])
     _write_examples(folder, scorer, best)
-    # The last one: where it is, the others are of the same evaluation.
     files.write_text(os.path.join(folder, "metrics.json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     return found
 

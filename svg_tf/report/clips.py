@@ -66,8 +66,10 @@ def clip(examples: Examples, index: int, n_past: int) -> Clip:
     )
 
 
-def write_strips(folder: str, examples: Examples, n_past: int) -> None:
-    """Writes folder/clip_<number>.png for every clip, all frames side by side."""
-    for index, number in enumerate(examples.clips):
+def write_strips(folder: str, examples: Examples, n_past: int) -> list[str]:
+    """Writes folder/clip_<number>.png for every clip, all frames side by side; their names."""
+    names = [f"clip_{number}.png" for number in examples.clips]
+    for index, name in enumerate(names):
         strip = visualization.strip(rows_of(examples, index), n_past)
-        visualization.write_png(os.path.join(folder, f"clip_{number}.png"), strip)
+        visualization.write_png(os.path.join(folder, name), strip)
+    return names

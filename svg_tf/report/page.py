@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from svg_tf import files
+from svg_tf import files, visualization
 from svg_tf.report import clips, definitions, figures, inputs, tables
 
 _FLAG = re.compile(r"--\w+")
@@ -26,8 +26,8 @@ def write_report(folder: str) -> str:
     """Makes the report of an evaluation from the files in its folder: metrics.json and examples.npz.
 
     With them uncertainty.json is read where it exists. Beside the page the figures are written as PNG: for each
-    metric <metric>_curve.png and <metric>_by_samples.png, for each clip clip_<number>.png. The same files give the
-    same page, to the last byte.
+    metric <metric>_curve.png and <metric>_by_samples.png, for each clip clip_<number>.png, less those of clips that
+    an earlier report had. The same files give the same page, to the last byte.
 
     Args:
         folder: run_dir/evaluation.
@@ -42,7 +42,7 @@ def write_report(folder: str) -> str:
     examples = inputs.read_examples(folder, metrics["n_past"], metrics["n_eval"])
     uncertainty = inputs.read_uncertainty(folder)
     curves, by_samples = _figures(folder, metrics)
-    clips.write_strips(folder, examples, metrics["n_past"])
+    strips = clips.write_strips(folder, examples, metrics["n_past"])
     shown = [clips.clip(examples, index, metrics["n_past"]) for index in range(len(examples.clips))]
     script = _text_of_file("report.js")
     template = _environment().get_template("report.html")
@@ -63,6 +63,7 @@ def write_report(folder: str) -> str:
     )
     path = os.path.join(folder, "report.html")
     files.write_text(path, page)
+    visualization.remove_others(folder, r"clip_\d+\.png", strips)
     return path
 
 

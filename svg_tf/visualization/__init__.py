@@ -5,9 +5,9 @@ the true future, which it never saw.
 """
 
 from svg_tf.visualization.animations import animation
-from svg_tf.visualization.image_files import gif_bytes, write_gif, write_png
+from svg_tf.visualization.image_files import gif_bytes, remove_others, write_gif, write_png
 from svg_tf.visualization.rows import Row
 from svg_tf.visualization.sheets import Sheet, sheet
 from svg_tf.visualization.strips import strip
 
-__all__ = ["Row", "Sheet", "animation", "gif_bytes", "sheet", "strip", "write_gif", "write_png"]
+__all__ = ["Row", "Sheet", "animation", "gif_bytes", "remove_others", "sheet", "strip", "write_gif", "write_png"]

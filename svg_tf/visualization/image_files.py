@@ -1,7 +1,9 @@
 """Pictures as files: PNG, and GIF with one palette for all its images."""
 
 import io
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from PIL import Image
@@ -24,6 +26,13 @@ def write_png(path: str, image: Image.Image) -> None:
 def write_gif(path: str, images: Sequence[Image.Image], fps: float = 6) -> None:
     """Writes an animated GIF, aside and renamed; see gif_bytes."""
     files.write_bytes(path, gif_bytes(images, fps))
+
+
+def remove_others(folder: str, pattern: str, names: Collection[str]) -> None:
+    """Removes the files of a folder whose whole name matches a regular expression and is not among names."""
+    for name in os.listdir(folder):
+        if re.fullmatch(pattern, name) and name not in names:
+            os.remove(os.path.join(folder, name))
 
 
 def gif_bytes(images: Sequence[Image.Image], fps: float = 6) -> bytes:

@@ -1,0 +1,190 @@
+"""What writes files, killed or failing at each call of the system that it makes: the old or the new is there, whole.
+
+The children are forks of the tests' process, so they do nothing with TensorFlow.
+"""
+
+import os
+import sys
+import zlib
+
+import numpy as np
+import pytest
+import versions
+from crash_harness import KILLED, Fault, in_fork
+from export_error import ExportError
+
+from svg_tf import checkpoints, files
+from svg_tf.config import Config
+from svg_tf.data import videos
+from svg_tf.evaluation import store
+
+_FAILURES = [("create", "ENOSPC"), ("write", "ENOSPC"), ("flush", "EIO"), ("replace", "EIO"), ("remove", "EIO")]
+
+
+def _every(work, action="SIGKILL", moment="any"):
+    """Outcomes of a fault at the first, second and so on moment of a kind, until there is none."""
+    count = 0
+    while (outcome := in_fork(work, Fault(action, moment, count + 1))).moments > count:
+        count += 1
+        yield outcome
+    assert outcome.status == 0 and count, outcome
+
+
+def _asides(folder):
+    return [name for name in os.listdir(folder) if name.startswith(".aside-")]
+
+
+def _arrays(step):
+    rng = np.random.default_rng(step)
+    return {"updates": np.int64(step), **{f"weight_{i}": rng.random([40, 30], np.float32) for i in range(4)}}
+
+
+def _whole_steps(run_dir):
+    """The steps that have a checkpoint, each of which is as it was saved."""
+    for step in checkpoints.steps(run_dir):
+        found = checkpoints.read(checkpoints.path_of(run_dir, step))
+        for name, array in _arrays(step).items():
+            np.testing.assert_array_equal(found[name], array)
+    return checkpoints.steps(run_dir)
+
+
+def _save(run_dir):
+    """Saves the next step."""
+    step = (checkpoints.steps(run_dir) or [0])[-1] + 1
+    checkpoints.save(checkpoints.path_of(run_dir, step), _arrays(step))
+    checkpoints.prune(run_dir, 2)
+
+
+def test_a_checkpoint_killed_anywhere_in_its_save_is_whole_or_not_there(tmp_path):
+    run_dir, step, left = str(tmp_path), 1, 0
+    _save(run_dir)
+    for outcome in _every(lambda: _save(run_dir)):
+        assert outcome.status == KILLED
+        assert _whole_steps(run_dir)[-1] in (step, step + 1)
+        step = _whole_steps(run_dir)[-1]
+        folder = checkpoints.folder(run_dir)
+        assert len(_asides(folder)) <= 1
+        left += len(_asides(folder))
+        files.remove_asides(folder)
+        assert not _asides(folder)
+    assert step > 1 and left > 5
+    assert _whole_steps(run_dir) == [step, step + 1]
+
+
+@pytest.mark.parametrize(("moment", "action"), _FAILURES)
+def test_a_checkpoint_that_cannot_be_written_says_so_and_the_old_ones_stay(tmp_path, moment, action):
+    run_dir = str(tmp_path)
+    _save(run_dir)
+    _save(run_dir)
+    for outcome in _every(lambda: _save(run_dir), action, moment):
+        if outcome.status == 0:  # the folder's flush: not every file system has it
+            assert moment == "flush"
+        else:
+            assert outcome.status == 1 and os.strerror(5 if action == "EIO" else 28) in outcome.text
+            assert f"{checkpoints.folder(run_dir)}/step_0000000" in outcome.text
+        assert not _asides(checkpoints.folder(run_dir))
+        assert len(_whole_steps(run_dir)) >= 2
+
+
+def test_a_file_that_is_being_written_is_left_alone(tmp_path):
+    def writer(aside):
+        files.remove_asides(str(tmp_path))
+        with open(aside, "w") as file:
+            file.write("whole")
+
+    files.write_with(str(tmp_path / "file"), writer)
+    assert (tmp_path / "file").read_text() == "whole" and os.listdir(tmp_path) == ["file"]
+
+
+def test_the_store_of_an_evaluation_killed_anywhere_loses_one_record_at_most(tmp_path):
+    record = np.dtype([("score", np.float64, (50,))])
+
+    def made(number):
+        array = np.zeros([], record)
+        array["score"] = zlib.crc32(bytes([number]))
+        return array
+
+    def score():
+        kept = store.Store(str(tmp_path), {}, record)
+        for _ in range(3):
+            kept.append(made(len(kept)))
+
+    done = 0
+    for outcome in _every(score):
+        assert outcome.status == KILLED
+        kept = store.Store(str(tmp_path), {}, record)
+        assert len(kept) >= done and not _asides(tmp_path)
+        done = len(kept)
+        assert [r["score"][0] for r in kept.records(done)] == [made(number)["score"][0] for number in range(done)]
+
+
+def _complete(folder):
+    """Whether a version is whole: its list of files is the last that is written."""
+    listed = os.path.join(folder, "list")
+    if not os.path.exists(listed):
+        return False
+    with open(listed) as file:
+        return [int(size) for size in file.read().split()] == [
+            os.path.getsize(os.path.join(folder, "inner", str(i))) for i in range(3)
+        ]
+
+
+def _publish(base):
+    def write(folder):
+        for i in range(3):
+            files.write_bytes(os.path.join(folder, "inner", str(i)), bytes(100 * i))
+        files.write_text(os.path.join(folder, "list"), "0 100 200")
+
+    try:
+        versions.publish(base, None, write)
+    except ExportError as error:
+        sys.exit(f"error: {error}")
+
+
+def test_a_version_killed_anywhere_in_its_export_is_whole_or_not_there(tmp_path):
+    base = str(tmp_path)
+    for outcome in _every(lambda: _publish(base)):
+        assert outcome.status == KILLED
+        assert all(_complete(os.path.join(base, name)) for name in os.listdir(base) if name.isdigit())
+        assert len(_asides(base)) <= 1  # the one of this export, those before being removed
+    assert versions.latest(base) and not _asides(base)
+
+
+@pytest.mark.parametrize(("moment", "action"), _FAILURES[:-1])
+def test_a_version_that_cannot_be_written_is_not_there_and_leaves_nothing(tmp_path, moment, action):
+    base = str(tmp_path)
+    for outcome in _every(lambda: _publish(base), action, moment):
+        assert outcome.status in (0, 1), outcome.text
+        if outcome.status:
+            assert "cannot be written" in outcome.text and "Traceback" not in outcome.text
+        assert not _asides(base)
+        assert all(_complete(os.path.join(base, name)) for name in os.listdir(base))
+
+
+def test_a_preparation_killed_anywhere_goes_on_to_the_same_cache(tmp_path):
+    (tmp_path / "clips").mkdir()
+    for number in range(2):
+        clip = np.random.default_rng(number).integers(0, 256, [20, 32, 32], np.uint8)
+        np.save(tmp_path / "clips" / f"{number}.npy", clip)
+    (tmp_path / "clips" / "broken.mp4").write_bytes(b"text")
+
+    def prepare(name):
+        settings = {"dataset": "videos", "image_width": 32, "n_past": 2, "n_future": 3, "n_eval": 8}
+        config = Config(data_dir=str(tmp_path / "clips"), cache_dir=str(tmp_path / name), **settings)
+        videos.prepare(config, retry=True)
+
+    def cache(name):
+        found = {}
+        for where, _, names in os.walk(tmp_path / name):
+            for file in names:
+                with open(os.path.join(where, file), "rb") as opened:
+                    found[file] = opened.read()
+        return found
+
+    assert in_fork(lambda: prepare("whole")).status == 0
+    for outcome in _every(lambda: prepare("cut")):
+        assert outcome.status == KILLED
+        assert {name: data for name, data in cache("cut").items() if not name.startswith(".aside-")}.items() <= (
+            cache("whole").items()
+        )
+    assert cache("cut") == cache("whole")
