@@ -41,6 +41,17 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "serving": SERVING,  # the client's and the load test's gRPC
         "tflite": TFLITE,
-        "dev": [*SERVING, *TFLITE, "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.8", "scikit-image>=0.24", "scipy>=1.13"],
+        "program": ["jax>=0.10.2"],  # runs a compiled training step, docs/gpu_program.md
+        "dev": [
+            *SERVING,
+            *TFLITE,
+            "hypothesis>=6.100",
+            "mypy>=1.14",
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "ruff>=0.8",
+            "scikit-image>=0.24",
+            "scipy>=1.13",
+        ],
     },
 )

@@ -9,8 +9,9 @@ from collections.abc import Callable
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags, logging  # noqa: E402
+from user_errors import sentence_of  # noqa: E402
 
-from svg_tf.config import Config, ConfigError  # noqa: E402
+from svg_tf.config import Config  # noqa: E402
 
 FLAGS = flags.FLAGS
 _DEFINE = {
@@ -19,26 +20,33 @@ _DEFINE = {
     float: flags.DEFINE_float,
     str: flags.DEFINE_string,
 }
+_READER_LEFT = 141  # what a shell says of a program whose output nobody reads any more
 
 
-def define_config_flags() -> None:
+def define_config_flags(values: flags.FlagValues = FLAGS) -> None:
     """Defines one flag for each field of Config, of the same name, with its help text and default."""
     for field in dataclasses.fields(Config):
         text, choices = field.metadata["help"], field.metadata["choices"]
         if choices:
-            flags.DEFINE_enum(field.name, field.default, choices, text)
+            flags.DEFINE_enum(field.name, field.default, choices, text, flag_values=values)
         else:
             define = _DEFINE[field.type]
-            define(field.name, field.default, text)
+            define(field.name, field.default, text, flag_values=values)
 
 
-def config_from_flags() -> Config:
+def config_from_flags(values: flags.FlagValues = FLAGS) -> Config:
     """The configuration that the flags say.
 
     Raises:
         ConfigError: flags that cannot work, alone or together.
     """
-    return Config(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(Config)})
+    return Config(**{field.name: values[field.name].value for field in dataclasses.fields(Config)})
+
+
+def flags_of(config: Config) -> list[str]:
+    """The flags that say a configuration, of the fields that differ from their defaults."""
+    fields = {field: getattr(config, field.name) for field in dataclasses.fields(Config)}
+    return [f"--{field.name}={value}" for field, value in fields.items() if value != field.default]
 
 
 def run(main: Callable[[], None]) -> None:
@@ -52,20 +60,39 @@ def run(main: Callable[[], None]) -> None:
         logging.get_absl_handler().setFormatter(None)  # the message alone, without a prefix
         try:
             main()
-        except (ConfigError, *_user_errors()) as error:
-            sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            sys.exit("interrupted")
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            sentence = sentence_of(error)
+            if not sentence:
+                raise
+            sys.exit(f"error: {sentence}")
 
-    app.run(guarded)
+    _open_outputs()
+    try:
+        try:
+            app.run(guarded, flags_parser=_parse)
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes there
+        reader_left = isinstance(error, BrokenPipeError)  # as of `| head`
+        sys.exit(_READER_LEFT if reader_left else f"error: the output cannot be written: {error.strerror}")
 
 
-def _user_errors() -> tuple[type[Exception], ...]:
-    """The errors that name a value and a remedy, of the modules that are loaded: one of those raised it."""
-    names = {
-        "svg_tf.data.errors": "DataError",
-        "svg_tf.checkpoints": "CheckpointError",
-        "svg_tf.training": "NonFiniteError",
-        "svg_tf.rendezvous": "PeerError",
-        "svg_tf.torch_import.records": "TorchFileError",
-        "svg_tf.program.runner.parts": "ProgramError",
-    }
-    return tuple(getattr(sys.modules[module], name) for module, name in names.items() if module in sys.modules)
+def _open_outputs() -> None:
+    """Lets a program print where its output is closed, or has no letters for a path."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    try:
+        return app.parse_flags_with_usage(arguments)
+    except UnicodeDecodeError as error:
+        sys.exit(f"error: a flag file is not text in {error.encoding}: {error.reason}")

@@ -47,13 +47,7 @@ def main() -> None:
     print(_BATCH_STATISTICS)
     print(f"wrote {run_dir}, at step 0; draw its futures or train on:")
     print(f"  {shlex.join(['python', 'bin/generate.py', f'--run_dir={run_dir}'])}")
-    print(f"  {shlex.join(['python', 'bin/train.py', *_flags_of(plan.config)])}")
-
-
-def _flags_of(config: Config) -> list[str]:
-    """The flags that say a configuration."""
-    fields = {field: getattr(config, field.name) for field in dataclasses.fields(Config)}
-    return [f"--{field.name}={value}" for field, value in fields.items() if value != field.default]
+    print(f"  {shlex.join(['python', 'bin/train.py', *config_flags.flags_of(plan.config)])}")
 
 
 if __name__ == "__main__":

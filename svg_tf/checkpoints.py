@@ -6,14 +6,13 @@ loss. A file is written aside, flushed and renamed, so a run that is killed at a
 
 import os
 import re
-import zipfile
 from collections.abc import Mapping
 
 import keras
 import numpy as np
 from absl import logging
 
-from svg_tf import files
+from svg_tf import array_files, files
 from svg_tf.models.svg import SVG
 
 BEST = "best.npz"
@@ -81,19 +80,23 @@ def read(path: str) -> dict[str, np.ndarray]:
         CheckpointError: there is no such file, or it is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        arrays = array_files.read_archive(path)
     except FileNotFoundError:
         raise CheckpointError(f"{path} is not there; train the run first, or name another checkpoint") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except (OSError, array_files.ArrayFileError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); name another checkpoint, or remove it") from None
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+            raise CheckpointError(f"{path} is damaged ({name} is not finite); name another checkpoint, or remove it")
+    return arrays
 
 
 def assign(variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndarray], path: str) -> None:
-    """Sets every variable from the array of its name; arrays without a variable are passed over.
+    """Sets every variable from the array of its name; what is not the model's own may be passed over.
 
     Raises:
-        CheckpointError: an array is missing or of another shape; nothing was set.
+        CheckpointError: an array is missing or of another shape or type, or one of the model is superfluous; nothing
+            was set.
     """
     for name, variable in variables.items():
         if name not in arrays:
@@ -102,6 +105,11 @@ def assign(variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndar
             raise CheckpointError(
                 f"{path}: the tensor {name} has shape {tuple(arrays[name].shape)}, the model's {tuple(variable.shape)}"
             )
+        if arrays[name].dtype.name != variable.dtype:
+            raise CheckpointError(f"{path}: the tensor {name} is {arrays[name].dtype}, the model's {variable.dtype}")
+    superfluous = next((name for name in arrays if name.startswith("model/") and name not in variables), None)
+    if superfluous:
+        raise CheckpointError(f"{path} has the tensor {superfluous}, which the model has not: it is of another model")
     for name, variable in variables.items():
         variable.assign(arrays[name])
 

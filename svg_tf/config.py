@@ -3,15 +3,23 @@
 import dataclasses
 import json
 import os
+from collections.abc import Collection
 from typing import Any
 
 from svg_tf import config_checks, files
-from svg_tf.config_checks import DATASETS, ConfigError
+from svg_tf.config_checks import ConfigError
+from svg_tf.registry import BACKBONES, DATASETS
 
 __all__ = ["Config", "ConfigError"]
 
+# Fields that came later: a run without them was made as their defaults say.
+_MAY_BE_MISSING = frozenset(
+    {"cache_dir", "kth_split", "kth_clips", "resize", "frame_stride", "accumulation", "remat", "strategy"}
+    | {"connect_timeout"}
+)
 
-def _field(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
+
+def _field(default: Any, text: str, choices: Collection[str] = ()) -> Any:
     return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
 
 
@@ -46,8 +54,8 @@ class Config:
         ("mnist", "embedded"),
     )
     num_digits: int = _field(2, "digits in a clip of smmnist; 1 to 4")
-    digit_size: int = _field(32, "width and height of a digit of smmnist, in pixels")
-    max_speed: int = _field(4, "largest speed of a digit of smmnist on each axis, in pixels a frame")
+    digit_size: int = _field(32, "width and height of a digit of smmnist, in pixels; 1 or more, less than image_width")
+    max_speed: int = _field(4, "largest speed of a digit of smmnist on each axis, in pixels a frame; 1 or more")
     motion: str = _field(
         "stochastic",
         "motion of smmnist's digits: stochastic (new velocity at a wall) or deterministic (mirror bounce)",
@@ -71,24 +79,24 @@ class Config:
         "always squashed, as published",
         ("crop", "squash"),
     )
-    frame_stride: int = _field(1, "take every n-th frame of kth, bair and videos; 1 takes all")
+    frame_stride: int = _field(1, "take every n-th frame of kth, bair and videos; 1 or more, 1 takes all")
     image_width: int = _field(64, "width and height of a frame, in pixels; a power of two, 32 or more")
     channels: int = _field(1, "channels of a frame: 1 grey, 3 colour")
 
     # The clip.
-    n_past: int = _field(5, "context frames, given to the model; at least 1")
-    n_future: int = _field(10, "frames to predict in training, after the context; at least 1")
+    n_past: int = _field(5, "context frames, given to the model; 1 or more")
+    n_future: int = _field(10, "frames to predict in training, after the context; 1 or more")
     n_eval: int = _field(30, "frames of an evaluated clip in all, context included; more than n_past")
 
     # The model.
-    backbone: str = _field("dcgan", "encoder and decoder networks", ("dcgan", "vgg"))
-    base_width: int = _field(64, "channels of the first convolution; the paper has 64")
-    g_dim: int = _field(128, "size of the frame's code h and of the predictor's output g")
-    z_dim: int = _field(10, "size of the latent z of one frame")
-    rnn_size: int = _field(256, "units of every LSTM layer")
-    predictor_layers: int = _field(2, "LSTM layers of the frame predictor")
-    posterior_layers: int = _field(1, "LSTM layers of the posterior")
-    prior_layers: int = _field(1, "LSTM layers of the learned prior")
+    backbone: str = _field("dcgan", "encoder and decoder networks", BACKBONES)
+    base_width: int = _field(64, "channels of the first convolution; 1 or more, the paper has 64")
+    g_dim: int = _field(128, "size of the frame's code h and of the predictor's output g; 1 or more")
+    z_dim: int = _field(10, "size of the latent z of one frame; 1 or more")
+    rnn_size: int = _field(256, "units of every LSTM layer; 1 or more")
+    predictor_layers: int = _field(2, "LSTM layers of the frame predictor; 1 or more")
+    posterior_layers: int = _field(1, "LSTM layers of the posterior; 1 or more")
+    prior_layers: int = _field(1, "LSTM layers of the learned prior; 1 or more")
     prior: str = _field(
         "learned",
         "source of z at future frames: learned (SVG-LP), fixed (SVG-FP, N(0, I)) or none (deterministic)",
@@ -102,15 +110,17 @@ class Config:
     )
 
     # The optimisation.
-    batch_size: int = _field(100, "clips in a training batch")
-    learning_rate: float = _field(0.002, "Adam's learning rate, after warm-up and before decay")
+    batch_size: int = _field(100, "clips in a training batch; 1 or more")
+    learning_rate: float = _field(0.002, "Adam's learning rate, after warm-up and before decay; above 0")
     learning_rate_schedule: str = _field(
         "constant",
         "decay of the learning rate over the whole run: none, a half cosine to 0, or exponential to 1 %",
         ("constant", "cosine", "exponential"),
     )
-    warmup_steps: int = _field(0, "steps over which the learning rate rises linearly from 0; 0 is off")
-    clip_norm: float = _field(0.0, "largest global norm of the gradient, which is scaled down to it; 0 is off")
+    warmup_steps: int = _field(0, "steps over which the learning rate rises linearly from 0; 0 or more, 0 is off")
+    clip_norm: float = _field(
+        0.0, "largest global norm of the gradient, which is scaled down to it; 0 or more, 0 is off"
+    )
     beta: float = _field(1e-4, "weight of the KL term, in the paper's reductions; 0 or more")
     beta_schedule: str = _field(
         "constant",
@@ -118,11 +128,11 @@ class Config:
         "over the run, each rising linearly in its first half)",
         ("constant", "linear", "cyclical"),
     )
-    beta_warmup_steps: int = _field(0, "steps of beta's linear rise; needed by --beta_schedule=linear")
-    beta_cycles: int = _field(4, "cycles of --beta_schedule=cyclical")
-    epochs: int = _field(300, "epochs to train in all, those of a resumed run included")
-    steps_per_epoch: int = _field(600, "optimizer steps in an epoch")
-    validation_steps: int = _field(10, "validation batches after every epoch")
+    beta_warmup_steps: int = _field(0, "steps of beta's linear rise; 1 or more with --beta_schedule=linear, else 0")
+    beta_cycles: int = _field(4, "cycles of --beta_schedule=cyclical; 1 or more")
+    epochs: int = _field(300, "epochs to train in all, those of a resumed run included; 1 or more")
+    steps_per_epoch: int = _field(600, "optimizer steps in an epoch; 1 or more")
+    validation_steps: int = _field(10, "validation batches after every epoch; 1 or more")
 
     # The machine.
     jit_compile: str = _field(
@@ -134,7 +144,7 @@ class Config:
     accumulation: int = _field(
         1,
         "parts that a batch is trained in, one after the other, with one update for all: less memory; each part is "
-        "normalised by itself",
+        "normalised by itself; 1 or more, a divisor of batch_size",
     )
     remat: bool = _field(
         False,
@@ -152,9 +162,11 @@ class Config:
     )
 
     # What is written.
-    checkpoint_every: int = _field(200, "steps between two checkpoints inside an epoch; every epoch ends with one")
-    keep_checkpoints: int = _field(3, "latest checkpoints to keep, beside the best one")
-    n_samples: int = _field(5, "futures drawn of each clip shown during training")
+    checkpoint_every: int = _field(
+        200, "steps between two checkpoints inside an epoch, each of which ends with one; 1 or more"
+    )
+    keep_checkpoints: int = _field(3, "latest checkpoints to keep, beside the best one; 1 or more")
+    n_samples: int = _field(5, "futures drawn of each clip shown during training; 1 or more")
 
     def __post_init__(self) -> None:
         config_checks.check(self)
@@ -194,11 +206,19 @@ class Config:
                 values = json.load(file)
         except FileNotFoundError:
             raise ConfigError(f"{run_dir} is not a run: it has no config.json; train one with bin/train.py") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path} cannot be read: {error}") from None
         if not isinstance(values, dict):
             raise ConfigError(f"{path} does not hold a configuration, which is a JSON object")
-        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
+        fields = {field.name for field in dataclasses.fields(cls)}
+        unknown, missing = sorted(set(values) - fields), sorted(fields - set(values) - _MAY_BE_MISSING)
         if unknown:
-            raise ConfigError(f"{path} has the unknown field {unknown[0]!r}: was it written by a newer version?")
-        return cls(**{**values, "run_dir": run_dir})
+            name = config_checks.shown(unknown[0])
+            raise ConfigError(f"{path} has the unknown field {name}: was it written by a newer version?")
+        try:
+            config = cls(**{**values, "run_dir": run_dir})
+        except ConfigError as error:
+            raise ConfigError(f"{path} is not a configuration that can work: {error}") from None
+        if missing:
+            raise ConfigError(f"{path} lacks the field {missing[0]!r}; put it back as the run was made")
+        return config

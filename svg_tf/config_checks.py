@@ -1,10 +1,11 @@
 """What makes a configuration one that works."""
 
 import dataclasses
-import math
+import os
 from typing import Any
 
-DATASETS = ("smmnist", "kth", "bair", "videos")
+from svg_tf.registry import DATASETS
+
 _FIELDS_OFDATASETS = {"kth_split": ("kth",), "kth_clips": ("kth",), "resize": ("videos",)}
 _FIELDS_OFDATASETS |= {"frame_stride": ("kth", "bair", "videos")}
 _BAIR_FRAMES = 30
@@ -34,6 +35,10 @@ _INTEGERS_FROM_ONE = (
     "n_samples",
     "connect_timeout",
 )
+_INTEGERS_FROM_ZERO = ("seed", "warmup_steps", "beta_warmup_steps")
+_INTEGERS_BELOW = 2**31
+_FLOAT32 = (2.0**-126, 2.0**128)  # the least and past the largest; what is less may be flushed to 0
+_MOST_SHOWN = 80
 
 
 class ConfigError(ValueError):
@@ -51,40 +56,62 @@ def check(config: Any) -> None:
     _check_combinations(config)
 
 
+def shown(value: Any) -> str:
+    """A value for a message: as Python writes it, on one line, shortened."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an integer of too many digits, or any object's own way to fail
+        text = f"a {type(value).__name__} that cannot be written"
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
+
+
 def _check_types(config: Any) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.type is float and type(value) is int:
+        if field.type is float and type(value) is int and -_INTEGERS_BELOW < value < _INTEGERS_BELOW:
             object.__setattr__(config, field.name, float(value))
         elif type(value) is not field.type:
-            raise ConfigError(f"{field.name} is {value!r}, but must be of type {field.type.__name__}")
+            raise ConfigError(f"{field.name} is {shown(value)}, but must be of type {field.type.__name__}")
 
 
 def _check_fields(config: Any) -> None:
     for field in dataclasses.fields(config):
         value, choices = getattr(config, field.name), field.metadata["choices"]
         if choices and value not in choices:
-            raise ConfigError(f"{field.name} is {value!r}, but must be one of {', '.join(choices)}")
-    for name in _INTEGERS_FROM_ONE:
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{name} is {getattr(config, name)}, but must be at least 1")
-    for name in ("beta", "clip_norm", "warmup_steps", "beta_warmup_steps"):
-        value = getattr(config, name)
-        if not (math.isfinite(value) and value >= 0):
-            raise ConfigError(f"{name} is {value}, but must be 0 or more")
-    if not (math.isfinite(config.learning_rate) and config.learning_rate > 0):
+            raise ConfigError(f"{field.name} is {shown(value)}, but must be one of {', '.join(choices)}")
+        if field.type is str and not _is_path(value):
+            raise ConfigError(f"{field.name} is {shown(value)}, but must be a path, which this is not on this system")
+        if field.type is int and value >= _INTEGERS_BELOW:
+            raise ConfigError(f"{field.name} is {shown(value)}, but must be at most {_INTEGERS_BELOW - 1}")
+    for least, names in ((1, _INTEGERS_FROM_ONE), (0, _INTEGERS_FROM_ZERO)):
+        for name in names:
+            if getattr(config, name) < least:
+                raise ConfigError(f"{name} is {shown(getattr(config, name))}, but must be at least {least}")
+    for name in ("beta", "clip_norm"):
+        if not getattr(config, name) >= 0:
+            raise ConfigError(f"{name} is {getattr(config, name)}, but must be 0 or more")
+    if not config.learning_rate > 0:
         raise ConfigError(f"learning_rate is {config.learning_rate}, but must be more than 0")
-    if not 0 <= config.seed < 2**31:
-        raise ConfigError(f"seed is {config.seed}, but must lie in 0 to {2**31 - 1}")
+    for name in ("learning_rate", "beta", "clip_norm"):
+        value = getattr(config, name)
+        if value and not _FLOAT32[0] <= value < _FLOAT32[1]:
+            raise ConfigError(f"{name} is {value}, but must be a number that float32 holds, 1.2e-38 to 3.4e38")
     if not config.run_dir:
         raise ConfigError("run_dir is empty; name the folder of the run")
     if config.image_width < 32 or config.image_width & (config.image_width - 1):
-        raise ConfigError(f"image_width is {config.image_width}, but must be a power of two, 32 or more")
+        raise ConfigError(f"image_width is {shown(config.image_width)}, but must be a power of two, 32 or more")
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _check_combinations(config: Any) -> None:
     if config.n_eval <= config.n_past:
-        raise ConfigError(f"n_eval is {config.n_eval}, but must be more than n_past, which is {config.n_past}")
+        raise ConfigError(f"n_eval is {shown(config.n_eval)}, but must be more than n_past, which is {config.n_past}")
     if config.skip_frame == "original" and config.n_past < 2:
         raise ConfigError("skip_frame=original takes the skips of frame n_past-2 and needs n_past of at least 2")
     if config.beta_schedule == "linear" and config.beta_warmup_steps == 0:

@@ -69,6 +69,7 @@ def test_what_is_timed_runs_in_turns_and_the_first_run_is_not_counted():
     assert all(duration >= 0 for duration in taken.values())
 
 
+@pytest.mark.slow
 def test_every_form_of_a_training_step_is_measured(small, monkeypatch):
     config = small(batch_size=2)
     monkeypatch.setattr(train.process_memory, "of_training", lambda config: 12_345)

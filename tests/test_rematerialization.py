@@ -27,7 +27,7 @@ def _assert_equal(states, atol=1e-6):
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("jit", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["graph", "XLA"])
 def test_a_step_is_the_same_when_the_decoder_is_computed_again(small, clips, backbone, jit):
     config = small(backbone=backbone)
     _assert_equal([_step(config.replace(remat=remat), clips(config), jit) for remat in (False, True)])

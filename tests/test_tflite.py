@@ -131,6 +131,7 @@ def test_a_file_that_the_interpreter_does_not_take_is_refused(trained_run, quick
     assert all("the interpreter does not take it: the file is no TFLite file" in row.refused for row in rows[2:])
 
 
+@pytest.mark.slow
 @tflite_models.needs_interpreter
 def test_the_command_converts_in_other_processes_and_prints_the_table(trained_run):
     config = trained_run(prior="none")

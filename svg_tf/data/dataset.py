@@ -1,22 +1,13 @@
 """Batches of clips for training, validation and test."""
 
-import importlib
 from typing import Any
 
 import tensorflow as tf
 
+from svg_tf import registry
 from svg_tf.config import Config
 
 TEST_CLIPS = 1_000
-
-# Module and class. A source is a class of (config, split) whose frames(indices int64 [B]) gives the clips uint8
-# [B, T, H, W, C]. Loaded when wanted: some need decoders or TensorFlow Datasets, which take seconds to load.
-_SOURCES = {
-    "smmnist": ("moving_mnist", "MovingMNIST"),
-    "kth": ("kth", "KTH"),
-    "bair": ("bair", "BAIR"),
-    "videos": ("videos", "Videos"),
-}
 
 
 def make_dataset(
@@ -70,5 +61,4 @@ def _own_shares(batch: tf.Tensor, config: Config, context: tf.distribute.InputCo
 
 def make_source(config: Config, split: str) -> Any:
     """The source of the clips of a split; see make_dataset."""
-    module, name = _SOURCES[config.dataset]
-    return getattr(importlib.import_module(f"svg_tf.data.{module}"), name)(config, split)
+    return registry.load(registry.DATASETS[config.dataset])(config, split)

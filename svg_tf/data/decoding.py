@@ -1,17 +1,19 @@
 """Frames of video files, arrays and folders of images, made square: by PyAV, which brings FFmpeg's decoders along."""
 
 import fractions
+import math
 import os
 import re
 import zipfile
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from PIL import Image
 
+from svg_tf import array_files
 from svg_tf.data.errors import DataError
 
 VIDEO_ENDINGS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
@@ -22,6 +24,8 @@ IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png")
 _BICUBIC = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _LOST_FRAMES = 1.5  # a container's duration is rounded; more missing than this, and the file was cut short
 _GIF_TRAILER = b"\x3b"
+_ZIP_MAGIC = b"PK\x03\x04"
+_MOST_PIXELS = 2**26  # of a frame, twice what the largest films have: no file may ask for any memory it likes
 
 
 class Form(NamedTuple):
@@ -59,7 +63,9 @@ def read(path: str, form: Form, size: tuple[int, int] | None = None) -> Iterator
         else:
             frames = _video(path)
         yield from _shaped(frames, form, size)
-    except (OSError, EOFError, av.FFmpegError) as error:
+    except DataError:
+        raise
+    except (OSError, EOFError, ValueError, ArithmeticError, av.FFmpegError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"cannot be read: {reason}") from None
 
@@ -94,11 +100,17 @@ def _video(path: str) -> Iterator[av.VideoFrame]:
         if not container.streams.video:
             raise DataError("has no video stream")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise DataError("cannot be read: its coding is unknown, or the file is damaged")
+        _check_size(stream.width, stream.height)
+        stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}  # the frames may say another size
         last = None
         for packet in container.demux(stream):
             if packet.is_corrupt:
                 raise DataError("is damaged or cut short: a packet is incomplete")
             for last in packet.decode():
+                if last.is_corrupt:
+                    raise DataError("is damaged: a frame cannot be decoded")
                 yield last
         rate = stream.average_rate or fractions.Fraction(25)
         declared = _declared_seconds(container, stream, rate)
@@ -109,6 +121,11 @@ def _video(path: str) -> Iterator[av.VideoFrame]:
             seconds = float((last.pts - (stream.start_time or 0)) * last.time_base + length)
         if declared - seconds > _LOST_FRAMES / rate:
             raise DataError(f"is cut short: it has {seconds:.2f} of {declared:.2f} seconds")
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > _MOST_PIXELS:
+        raise DataError(f"has frames of {width}x{height} pixels; at most {_MOST_PIXELS:,} pixels are taken")
 
 
 def _declared_seconds(
@@ -138,23 +155,53 @@ def _check_bytes(path: str) -> None:
 
 
 def _array(path: str) -> Iterator[av.VideoFrame]:
+    with open(path, "rb") as file:
+        if file.read(len(_ZIP_MAGIC)) != _ZIP_MAGIC:
+            file.seek(0)
+            yield from _stored_frames(file, path)
+            return
     try:
-        video = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(video, np.lib.npyio.NpzFile):
-            if len(video.files) != 1:
-                raise DataError(f"holds {len(video.files)} arrays, but must hold one video")
-            video = video[video.files[0]]
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        if isinstance(error, DataError):
-            raise
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if len(names) != 1:
+                raise DataError(f"holds {len(names)} arrays, but must hold one video")
+            with archive.open(names[0]) as file:
+                yield from _stored_frames(file)
+    except (DataError, OSError):
+        raise
+    except Exception as error:  # zipfile and zlib raise a dozen kinds on damage
+        raise DataError(f"cannot be read: {error or type(error).__name__}") from None
+
+
+def _stored_frames(file: BinaryIO, path: str = "") -> Iterator[av.VideoFrame]:
+    """The frames of an .npy file, or of one in an archive, which has no path; one frame in memory at a time."""
+    try:
+        shape, fortran_order, dtype = array_files.read_header(file)
+    except array_files.ArrayFileError as error:
         raise DataError(f"cannot be read: {error}") from None
-    grey = video.ndim == 3 or (video.ndim == 4 and video.shape[-1] == 1)
-    if video.dtype != np.uint8 or not (grey or (video.ndim == 4 and video.shape[-1] == 3)):
-        raise DataError(f"is {video.dtype} {list(video.shape)}, but must be uint8 [T, H, W] or [T, H, W, 1 or 3]")
-    if 0 in video.shape:
-        raise DataError(f"has no pixels: its shape is {list(video.shape)}")
-    for image in video.reshape(video.shape[:3]) if grey else video:
-        yield av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "gray" if grey else "rgb24")
+    grey = len(shape) == 3 or (len(shape) == 4 and shape[-1] == 1)
+    if dtype != np.uint8 or not (grey or (len(shape) == 4 and shape[-1] == 3)):
+        raise DataError(f"is {dtype} {list(shape)}, but must be uint8 [T, H, W] or [T, H, W, 1 or 3]")
+    if 0 in shape:
+        raise DataError(f"has no pixels: its shape is {list(shape)}")
+    _check_size(shape[2], shape[1])
+    if path and os.path.getsize(path) - file.tell() != math.prod(shape):
+        fault = "is cut short" if os.path.getsize(path) - file.tell() < math.prod(shape) else "is too long"
+        raise DataError(f"{fault}: its shape is {list(shape)}")
+    if fortran_order and not path:
+        raise DataError("is in Fortran order; save numpy.ascontiguousarray of it")
+    stored = np.memmap(path, np.uint8, "r", file.tell(), shape, "F") if fortran_order else None
+    for number in range(shape[0]):
+        if stored is not None:
+            image = np.ascontiguousarray(stored[number])
+        else:
+            data = file.read(math.prod(shape[1:]))
+            if len(data) != math.prod(shape[1:]):
+                raise DataError(f"is cut short: it has {number} of {shape[0]} frames")
+            image = np.frombuffer(data, np.uint8).reshape(shape[1:])
+        yield av.VideoFrame.from_ndarray(image.reshape(shape[1:3]) if grey else image, "gray" if grey else "rgb24")
+    if file.read(1):  # by which an archive's checksum is verified, too
+        raise DataError(f"is too long: its shape is {list(shape)}")
 
 
 def _images(folder: str) -> Iterator[av.VideoFrame]:
@@ -162,10 +209,13 @@ def _images(folder: str) -> Iterator[av.VideoFrame]:
     for name in sorted(names, key=natural_key):
         try:
             with Image.open(os.path.join(folder, name)) as image:
+                _check_size(*image.size)
                 if image.mode[0] in "IF":
                     raise DataError(f"{name} has more than 8 bits a pixel")
                 grey = image.mode in ("1", "L", "LA")
                 pixels = np.asarray(image.convert("L" if grey else "RGB"))
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise DataError(f"{name} cannot be read: {error}") from None
+        except DataError:
+            raise
+        except Exception as error:  # Pillow's readers raise a dozen kinds on damage
+            raise DataError(f"{name} cannot be read: {error or type(error).__name__}") from None
         yield av.VideoFrame.from_ndarray(pixels, "gray" if grey else "rgb24")

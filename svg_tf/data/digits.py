@@ -1,13 +1,16 @@
 """The digit images that Stochastic Moving MNIST is drawn from: MNIST, or scikit-learn's small digits."""
 
+import contextlib
 import gzip
 import os
 import struct
 import urllib.request
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from absl import logging
 from PIL import Image
 
 from svg_tf.config import Config
@@ -91,11 +94,13 @@ def _find_idx_files(folder: str) -> dict[str, str]:
 
 def _read_idx(path: str, count: int) -> np.ndarray:
     """The images of an idx file, packed by gzip or not whatever its name says: uint8 [count, 28, 28]."""
+    expected = count * _MNIST_WIDTH**2
+    most = _IDX_HEADER.size + expected + 1  # whatever a file holds or unpacks to
     try:
         with open(path, "rb") as file:
-            data = file.read()
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            data = gzip.GzipFile(fileobj=file).read(most) if packed else file.read(most)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); download it again") from None
     if len(data) < _IDX_HEADER.size:
@@ -108,10 +113,11 @@ def _read_idx(path: str, count: int) -> np.ndarray:
             f"{path} announces {shape[0]} images of {shape[1]}x{shape[2]}, but MNIST's has {count} of "
             f"{_MNIST_WIDTH}x{_MNIST_WIDTH}: {_REMEDY}"
         )
-    found, expected = len(data) - _IDX_HEADER.size, count * _MNIST_WIDTH**2
-    if found != expected:
-        fault = "is truncated" if found < expected else "is too long"
-        raise DataError(f"{path} {fault}: it has {found} bytes of pixels, not {expected}; download it again")
+    found = len(data) - _IDX_HEADER.size
+    if found < expected:
+        raise DataError(f"{path} is truncated: it has {found} bytes of pixels, not {expected}; download it again")
+    if found > expected:
+        raise DataError(f"{path} is too long: it has more than {expected} bytes of pixels; download it again")
     return np.frombuffer(data, np.uint8, offset=_IDX_HEADER.size).reshape(shape)
 
 
@@ -121,7 +127,8 @@ def _read_tfds(folder: str, part: str) -> np.ndarray:
         import tensorflow_datasets as tfds
         from tensorflow_datasets.core import hashing
 
-        builder = tfds.builder("mnist:3.*.*", data_dir=folder or None)
+        with _quiet():
+            builder = tfds.builder("mnist:3.*.*", data_dir=folder or None)
         if not builder.is_prepared():
             _check_server(builder)
             builder.download_and_prepare()
@@ -137,6 +144,17 @@ def _read_tfds(folder: str, part: str) -> np.ndarray:
     images = np.empty_like(stored)
     images[order] = stored
     return images
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps to itself what TFDS has to say of a data set that is not prepared yet."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.FATAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _check_server(builder: Any) -> None:

@@ -161,6 +161,9 @@ def person_of(name: str) -> int:
 def _pieces(name: str, video: np.ndarray, ranges: dict[str, list[tuple[int, int]]]) -> dict[str, np.ndarray]:
     if not ranges.get(name):
         raise DataError(f"has no line in {SEQUENCES}")
+    for first, last in ranges[name]:
+        if not 1 <= first <= last:
+            raise DataError(f"has the frames {first}-{last} in {SEQUENCES}")
     last = max(last for _, last in ranges[name])
     if last > len(video):
         raise DataError(f"is cut short: it has {len(video)} frames, and {SEQUENCES} counts {last}")

@@ -61,7 +61,7 @@ def index(paths: Sequence[str], features: Sequence[str], folder: str, name: str 
     for path, place in zip(bar, kept, strict=True):
         state = {**asked, **_state(path)}
         known = _load(place + ".json")
-        if known is None or known["state"] != state:
+        if known is None or known.get("state") != state:
             records, faults = _scan(path, features, name)
             entries = [(record.number, record.name, record.spans.tolist()) for record in records]
             known = {"state": state, "records": entries, "faults": faults}
@@ -79,10 +79,10 @@ def _state(path: str) -> dict[str, int]:
 def _load(path: str) -> dict | None:
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
+            return dict(json.load(file))
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, TypeError):
         logging.warning("%s is damaged and made anew", path)
         return None
 

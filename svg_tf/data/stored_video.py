@@ -63,7 +63,7 @@ class StoredVideo:
     def _decode(self, data: bytes) -> np.ndarray:
         try:
             frame = np.asarray(Image.open(io.BytesIO(data)))
-        except (OSError, SyntaxError) as error:
+        except Exception as error:  # Pillow's readers raise a dozen kinds on damage
             raise DataError(f"{self.path} holds a broken image in {self.name}: {error}") from None
         if frame.size != np.prod(self.shape) or frame.dtype != np.uint8:
             raise DataError(f"{self.path} holds {frame.dtype} {frame.shape} in {self.name}, not uint8 {self.shape}")

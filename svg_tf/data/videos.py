@@ -69,6 +69,7 @@ def prepare(config: Config, retry: bool = False) -> Collection:
         cache.folder_of(folder, config.cache_dir), f"{form.width}x{form.width}x{form.channels}_{form.resize}"
     )
     with cache.writing(cached):
+        files.remove_asides(cached)  # of a process that was killed while it decoded
         places = {name: os.path.join(cached, _key(folder, name)) for name in names}
         todo = [name for name, place in places.items() if not os.path.exists(place + _FRAMES)]
         _decode([name for name in todo if retry or not os.path.exists(places[name] + _FAULT)], places, folder, form)

@@ -118,8 +118,8 @@ def _add_leading_terms(frames: tf.Tensor, terms: tf.Tensor) -> tf.Tensor:
 def with_leading_rows(x: tf.Tensor, rows: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
     """X and its first rows (None: all), for two readers: float [N, ...] -> float [N, ...], float [rows, ...].
 
-    The gradient of a slice is padded with zeros to the size of x and then added to that of the other reader, which took
-    a tenth of a training step of the published DCGAN. Here only the leading rows are added.
+    The gradient of a slice is padded with zeros to the size of x and then added to the other reader's, which took a
+    tenth of a training step of the published DCGAN. Here only the leading rows are added.
     """
     if rows is None:
         return x, x

@@ -7,8 +7,8 @@ import tensorflow as tf
 class PixelConv(keras.layers.Conv2DTranspose):
     """Conv2DTranspose with 4x4 kernels, strides 2 and padding "same", as one product of matrices.
 
-    Kernels for convolutions run at a twentieth of a CPU's speed where there are so few channels to put out; the product
-    and the sums that follow it take a quarter of the time, an eighth of all that drawing a frame takes.
+    Kernels for convolutions run at a twentieth of a CPU's speed where there are so few channels to put out. A product
+    and the sums that follow it take a quarter of their time, which was a tenth of drawing a frame.
     """
 
     def __init__(self, filters: int, **kwargs):
