@@ -22,6 +22,7 @@ test-slow: $(VENV)/.installed
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 $(VENV)/.installed: setup.py
 	$(PYTHON) -m venv $(VENV)

@@ -46,7 +46,7 @@ setup(
             *SERVING,
             *TFLITE,
             "hypothesis>=6.100",
-            "mypy>=1.14",
+            "mypy>=2.4",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.8",

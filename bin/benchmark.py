@@ -5,6 +5,7 @@ generate   futures of one context, beside a loop over samples and frames
 data       clips of the training data, beside what a training step takes
 evaluate   clips scored, beside a loop over scikit-image's functions
 serve      an exported model's futures, beside the same rollout called directly
+scale      training steps of two devices and of two processes on this machine, and what they exchange
 gpu_program  nothing here: writes the training step to --out, to be measured where JAX and a GPU are
 """
 
@@ -114,6 +115,26 @@ def serve(results: dict, config: Config) -> list[str]:
     ]
 
 
+def scale(results: dict, config: Config) -> list[str]:
+    """Lines about several devices."""
+    exchange, processes = results["exchange"], results["two_processes"]
+    rows = [
+        [name, f"{results[key]['step_seconds']:.3f}"]
+        for name, key in (
+            ("one device", "one_device"),
+            ("two devices of one process", "two_devices"),
+            ("two processes", "two_processes"),
+        )
+    ]
+    return [
+        f"{config.batch_size} clips of {config.n_frames} frames, on the same processors",
+        *_table(["", "s a step"], rows),
+        f"a step exchanges {exchange['gradients'] / 1e6:,.1f} MB of gradients and statistics of {exchange['norms']} "
+        f"batch normalisations with {exchange['channels']:,} channels; between two processes the gradients take "
+        f"{processes['gradients_seconds']:.3f} s, one number {1e3 * processes['latency_seconds']:.1f} ms",
+    ]
+
+
 def _measure_serve(config: Config) -> dict:
     """Exports a model with the weights that it starts with, and measures it."""
     sys.path.append(str(Path(__file__).resolve().parents[1] / "export"))
@@ -159,7 +180,7 @@ def _write_program(config: Config) -> dict:
 
 
 _BENCHMARKS = {"train": train, "generate": generate, "data": data, "evaluate": evaluate, "serve": serve}
-_BENCHMARKS["gpu_program"] = gpu_program
+_BENCHMARKS |= {"scale": scale, "gpu_program": gpu_program}
 _SPECIAL = {"serve": _measure_serve, "gpu_program": _write_program}
 
 

@@ -1,9 +1,11 @@
 """Command-line flags made of the fields of Config, and the frame that every command runs in."""
 
 import dataclasses
+import io
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 # TensorFlow's own remarks on the machine are no concern of a user's; set it yourself to see them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -14,7 +16,7 @@ from user_errors import sentence_of  # noqa: E402
 from svg_tf.config import Config  # noqa: E402
 
 FLAGS = flags.FLAGS
-_DEFINE = {
+_DEFINE: dict[Any, Callable] = {
     bool: flags.DEFINE_bool,
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
@@ -27,11 +29,12 @@ def define_config_flags(values: flags.FlagValues = FLAGS) -> None:
     """Defines one flag for each field of Config, of the same name, with its help text and default."""
     for field in dataclasses.fields(Config):
         text, choices = field.metadata["help"], field.metadata["choices"]
+        default: Any = field.default
         if choices:
-            flags.DEFINE_enum(field.name, field.default, choices, text, flag_values=values)
+            flags.DEFINE_enum(field.name, default, choices, text, flag_values=values)
         else:
             define = _DEFINE[field.type]
-            define(field.name, field.default, text, flag_values=values)
+            define(field.name, default, text, flag_values=values)
 
 
 def config_from_flags(values: flags.FlagValues = FLAGS) -> Config:
@@ -40,7 +43,8 @@ def config_from_flags(values: flags.FlagValues = FLAGS) -> Config:
     Raises:
         ConfigError: flags that cannot work, alone or together.
     """
-    return Config(**{field.name: values[field.name].value for field in dataclasses.fields(Config)})
+    said: dict[str, Any] = {field.name: values[field.name].value for field in dataclasses.fields(Config)}
+    return Config(**said)
 
 
 def flags_of(config: Config) -> list[str]:
@@ -87,7 +91,7 @@ def _open_outputs() -> None:
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if stream.errors == "strict":
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
 
 

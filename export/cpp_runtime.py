@@ -15,7 +15,7 @@ import numpy as np
 import wire
 
 _STRING = 7
-_TYPES = {1: np.float32, 3: np.int32, 4: np.uint8, 9: np.int64}
+_TYPES: dict[int, type[np.generic]] = {1: np.float32, 3: np.int32, 4: np.uint8, 9: np.int64}
 _NUMBERS = {np.dtype(dtype): number for number, dtype in _TYPES.items()}
 _pointer, _size = ctypes.c_void_p, ctypes.c_size_t
 
@@ -198,7 +198,7 @@ def _tensor_infos(definition: bytes, number: int) -> dict[str, TensorInfo]:
 def _load_library() -> ctypes.CDLL:
     """libtensorflow_cc, its functions declared."""
     package = importlib.util.find_spec("tensorflow")  # finds it without importing it
-    if package is None:
+    if package is None or not package.submodule_search_locations:
         raise CppRuntimeError(5, "TensorFlow is not installed")
     folder = package.submodule_search_locations[0]
     library = ctypes.CDLL(os.path.join(folder, "libtensorflow_cc.so.2"))

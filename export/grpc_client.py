@@ -1,6 +1,7 @@
 """Asks a model server over gRPC, by the server's own package `tensorflow-serving-api`."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from export_error import ExportError
@@ -59,7 +60,7 @@ class GrpcClient:
         outputs = self._ask(self._stub.Predict, request).outputs
         return {name: tf.make_ndarray(tensor) for name, tensor in outputs.items()}
 
-    def _ask(self, method: Callable, request: object) -> object:
+    def _ask(self, method: Callable, request: Any) -> Any:
         try:
             return method(request, timeout=self._timeout)
         except grpc.RpcError as error:

@@ -9,6 +9,7 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray]
 Ask = Callable[[str, Arrays], Arrays]
+Errors = type[Exception] | tuple[type[Exception], ...]
 SIGNATURE = "serving_default"
 _SAME = 1e-6
 
@@ -44,12 +45,13 @@ def make_cases(ask: Ask, context_shape: tuple[int, ...], clients: int, samples: 
     cases = []
     for client in range(clients):
         context = np.random.default_rng(client).random([1, *context_shape], np.float32)
-        inputs = {"context": context, "seeds": client * samples + np.arange(samples, dtype=np.int64)[np.newaxis]}
+        seeds = client * samples + np.arange(samples, dtype=np.int64)[np.newaxis]
+        inputs: Arrays = {"context": context, "seeds": seeds}
         cases.append(Case(inputs, ask(SIGNATURE, inputs)["frames"]))
     return cases
 
 
-def run(ask: Ask, cases: list[Case], requests: int, wrong_every: int, error: type[Exception]) -> Result:
+def run(ask: Ask, cases: list[Case], requests: int, wrong_every: int, error: Errors) -> Result:
     """Lets one client for each case send requests, one after the other, all clients at once.
 
     Args:

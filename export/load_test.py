@@ -46,7 +46,8 @@ def main() -> None:
     disable_xla()
     counts = sorted({int(count) for count in _CLIENTS.value})
     runtime = SavedModel(folder)
-    shape = runtime.signatures[load.SIGNATURE].inputs["context"].shape[1:]
+    sizes = runtime.signatures[load.SIGNATURE].inputs["context"].shape[1:]
+    shape = tuple(size for size in sizes if size is not None)  # only the batch is left open
     cases = load.make_cases(runtime.run, shape, counts[-1], _N_SAMPLES.value)
     print(f"{folder}, {_N_SAMPLES.value} futures of {cases[0].frames.shape[2]} frames a request")
     print(f"{'':<16}{'clients':>8}{'requests/s':>12}{'frames/s':>10}{'p50 ms':>9}{'p99 ms':>9}")

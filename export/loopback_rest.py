@@ -19,6 +19,7 @@ class RestHandler(BaseHTTPRequestHandler):
     """Answers one connection; a subclass has the model as `served`."""
 
     protocol_version = "HTTP/1.1"
+    served: Any
     wbufsize = -1  # head and body leave together
 
     def do_GET(self) -> None:  # noqa: N802

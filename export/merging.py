@@ -79,17 +79,17 @@ class Merger:
                     rows += request.rows
             while rows < _SIZES[-1]:
                 try:
-                    request = self._waiting.get(timeout=max(0.0, end - time.monotonic()))
+                    found = self._waiting.get(timeout=max(0.0, end - time.monotonic()))
                 except queue.Empty:
                     break
-                if request is None:
+                if found is None:
                     self._waiting.put(None)
                     break
-                if request.kind == first.kind and rows + request.rows <= _SIZES[-1]:
-                    batch.append(request)
-                    rows += request.rows
+                if found.kind == first.kind and rows + found.rows <= _SIZES[-1]:
+                    batch.append(found)
+                    rows += found.rows
                 else:
-                    left.append(request)
+                    left.append(found)
             self.merged += len(batch) > 1
             self._answer(batch, rows)
 

@@ -31,7 +31,8 @@ class RestClient:
             timeout,
             rows,
         )
-        self._model, self._signatures = model, None
+        self._model = model
+        self._signatures: dict[str, Any] | None = None
 
     def context_shape(self) -> tuple[int, ...]:
         """(P, H, W, C) of the contexts that the model takes."""
@@ -107,7 +108,7 @@ def _to_json(value: np.ndarray) -> list:
     return [{"b64": base64.b64encode(item).decode()} for item in value]
 
 
-def _from_json(value: list, info: Mapping[str, Any]) -> np.ndarray:
+def _from_json(value: Any, info: Mapping[str, Any]) -> np.ndarray:
     dtype = _DTYPES[info["dtype"]]
     if dtype is not object:
         return np.array(value, dtype)

@@ -1,6 +1,7 @@
 """The representative inputs from which a full-int8 conversion takes the range of every activation."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def examples(
             yield "rollout", _taken(functions["rollout"], {"context": context, "eps": noise})
 
 
-def _taken(function: Callable, values: Mapping[str, np.ndarray]) -> Inputs:
+def _taken(function: Any, values: Mapping[str, np.ndarray]) -> Inputs:
     """Those of the values that are inputs of the function, as float32 arrays."""
     names = function.structured_input_signature[1]
     return {name: np.asarray(value, np.float32) for name, value in values.items() if name in names}

@@ -28,7 +28,7 @@ def rollout_eps(seed: int, steps: int, z_dim: int) -> np.ndarray:
         z_dim: Z.
     """
     seed &= 2**64 - 1
-    scrambled = philox([[seed & _WORD, seed >> 32, _ROLLOUT_KEY, 0]], _SCRAMBLING_KEY)[0]
+    scrambled = philox(np.array([[seed & _WORD, seed >> 32, _ROLLOUT_KEY, 0]]), np.array(_SCRAMBLING_KEY))[0]
     blocks = -(-steps * z_dim * 2 // 4)
     counters = np.zeros([blocks, 4], np.uint64)
     counters[:, 0] = np.arange(blocks)

@@ -64,14 +64,15 @@ def export(
     model = SVG(config)
     path = checkpoints.load_weights(model, config.run_dir, checkpoint)
     trial = Trial.of(model, n_clips, horizon)
-    rows, futures = [], {}
+    rows: list[Row] = []
+    futures: dict[str, np.ndarray] = {}
     with tempfile.TemporaryDirectory(prefix="svg_tf_") as workspace:
         sources = _Sources.save(model, workspace, horizon, calibration_clips if "int8" in variants else 0)
         for variant in variants:
             for kind in _FUNCTIONS:
                 row, frames = _made(kind, variant, sources, trial, tolerance, folder)
                 rows.append(row)
-                if kind == "step" and not row.refused:
+                if kind == "step" and frames is not None and not row.refused:
                     futures[variant] = frames
         logging.info("timing the files and TensorFlow")
         sample = trial.contexts[0], trial.eps[0]
@@ -95,8 +96,10 @@ class _Sources(NamedTuple):
 
     @classmethod
     def save(cls, model: SVG, workspace: str, horizon: int, calibration_clips: int) -> "_Sources":
-        paths = [os.path.join(workspace, name) for name in ("looped", "unrolled", "calibration.npz")]
-        sources = cls(*paths, tflite_contents.kernel_sizes(model))
+        looped, unrolled, calibration = (
+            os.path.join(workspace, name) for name in ("looped", "unrolled", "calibration.npz")
+        )
+        sources = cls(looped, unrolled, calibration, tflite_contents.kernel_sizes(model))
         tflite_module.save(model, sources.looped, horizon, looped=True)
         if calibration_clips:
             # The calibration of a loop ends the converter's process.

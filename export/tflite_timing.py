@@ -26,7 +26,8 @@ _LEAST_REPETITIONS = 8
 def milliseconds(call: Callable[[], object]) -> float:
     """The least time of a call, after one that is not counted."""
     call()
-    times, started = [], time.perf_counter()
+    times: list[float] = []
+    started = time.perf_counter()
     while len(times) < _LEAST_REPETITIONS or time.perf_counter() - started < _SECONDS:
         begun = time.perf_counter()
         call()
@@ -50,7 +51,7 @@ def of_tensorflow(saved_model: str, context: np.ndarray, eps: np.ndarray, thread
 
 
 def _by_function(
-    names: list[str], call: Callable[[str, Mapping], Mapping], context: np.ndarray, eps: np.ndarray
+    names: list[str], call: Callable[[str, dict], Mapping], context: np.ndarray, eps: np.ndarray
 ) -> dict[str, float]:
     """context: float32 [P, H, W, C]; eps: float32 [P-1+T, Z]."""
     past = len(context) - 1

@@ -5,6 +5,7 @@ value is laid out) and the value. Text, bytes and messages inside messages are a
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -17,8 +18,8 @@ def field(number: int, value: int | str | bytes) -> bytes:
     return _varint(number << 3 | _BYTES) + _varint(len(data)) + data
 
 
-def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a message in order: numbers, and values as integers or bytes.
+def fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """The fields of a message in order: numbers, and values as integers or bytes, by the message's definition.
 
     Raises:
         ValueError: this is no message.
@@ -41,7 +42,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         place += length
 
 
-def values(message: bytes, number: int) -> list[int | bytes]:
+def values(message: bytes, number: int) -> list[Any]:
     """The values of all fields of a number."""
     return [value for found, value in fields(message) if found == number]
 

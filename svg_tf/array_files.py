@@ -6,7 +6,7 @@
 import math
 import os
 import zipfile
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Header(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(file: IO[bytes]) -> Header:
     """Reads the header of an .npy file, at most 64 KiB, and leaves the file where the numbers begin.
 
     Raises:

@@ -7,6 +7,7 @@ loss. A file is written aside, flushed and renamed, so a run that is killed at a
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -160,6 +161,6 @@ def load_weights(model: SVG, run_dir: str, which: str = "best") -> str:
     return path
 
 
-def _write(path: str, arrays: Mapping[str, np.ndarray]) -> None:
+def _write(path: str, arrays: Mapping[str, Any]) -> None:
     with open(path, "wb") as file:
         np.savez(file, **arrays)

@@ -4,10 +4,12 @@ import dataclasses
 import os
 from typing import Any
 
-from svg_tf.registry import DATASETS
-
-_FIELDS_OFDATASETS = {"kth_split": ("kth",), "kth_clips": ("kth",), "resize": ("videos",)}
-_FIELDS_OFDATASETS |= {"frame_stride": ("kth", "bair", "videos")}
+_DATASETS_OF_FIELD: dict[str, tuple[str, ...]] = {
+    "kth_split": ("kth",),
+    "kth_clips": ("kth",),
+    "resize": ("videos",),
+    "frame_stride": ("kth", "bair", "videos"),
+}
 _BAIR_FRAMES = 30
 _INTEGERS_FROM_ONE = (
     "channels",
@@ -68,10 +70,11 @@ def shown(value: Any) -> str:
 def _check_types(config: Any) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.type is float and type(value) is int and -_INTEGERS_BELOW < value < _INTEGERS_BELOW:
+        kind: Any = field.type
+        if kind is float and type(value) is int and -_INTEGERS_BELOW < value < _INTEGERS_BELOW:
             object.__setattr__(config, field.name, float(value))
-        elif type(value) is not field.type:
-            raise ConfigError(f"{field.name} is {shown(value)}, but must be of type {field.type.__name__}")
+        elif type(value) is not kind:
+            raise ConfigError(f"{field.name} is {shown(value)}, but must be of type {kind.__name__}")
 
 
 def _check_fields(config: Any) -> None:
@@ -140,8 +143,8 @@ def _check_moving_digits(config: Any) -> None:
 
 def _check_videos(config: Any) -> None:
     for field in dataclasses.fields(config):
-        datasets = _FIELDS_OFDATASETS.get(field.name, DATASETS)
-        if config.dataset not in datasets and getattr(config, field.name) != field.default:
+        datasets = _DATASETS_OF_FIELD.get(field.name)
+        if datasets and config.dataset not in datasets and getattr(config, field.name) != field.default:
             raise ConfigError(f"{field.name} has no effect with dataset={config.dataset}; it is for {datasets[0]}")
     if config.channels not in (1, 3):
         raise ConfigError(f"channels is {config.channels}, but must be 1 (grey) or 3 (colour)")

@@ -26,7 +26,7 @@ def write_text(path: str, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_with(path: str, writer: Callable[[str], None]) -> None:
+def write_with(path: str, writer: Callable[[str], object]) -> None:
     """Calls writer(path of a temporary file) and renames what it wrote to path.
 
     The temporary file has the same ending, for writers that go by it.

@@ -100,8 +100,10 @@ def _score(
     Returns:
         The best sample by SSIM, and the first ones, float32 [T, H, W, C].
     """
-    known, best, first = len(future), None, []
-    measured = {metric.measure: [] for metric in _METRICS}
+    known = len(future)
+    best: tuple[float, np.ndarray] | None = None
+    first: list[np.ndarray] = []
+    measured: dict[str, list[np.ndarray]] = {metric.measure: [] for metric in _METRICS}
     for part in parts:
         for name, values in measured.items():
             values.append(measures.PLAIN[name](future, part[:, :known]))
@@ -115,6 +117,7 @@ def _score(
     for name in ("copy last", "black"):
         prediction = trivial[name][np.newaxis]
         board.add_prediction(name, "trivial", {m: measures.PLAIN[m](future, prediction)[0] for m in measured})
+    assert best is not None  # there is a sample
     return [best[1], *first]
 
 

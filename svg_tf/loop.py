@@ -31,7 +31,7 @@ def fit(
     """
     train_step = on_all_replicas(model, model.train_step)
     test_step = on_all_replicas(model, model.test_step)
-    callbacks = keras.callbacks.CallbackList(callbacks, model=model)
+    called = keras.callbacks.CallbackList(callbacks, model=model)
     batches = iter(train_data)
     model.stop_training = False
     done, within = divmod(int(model.updates.numpy()), config.steps_per_epoch)
@@ -39,19 +39,19 @@ def fit(
         first = within if epoch == done else 0
         if not first:
             model.reset_metrics()
-        callbacks.on_epoch_begin(epoch)
+        called.on_epoch_begin(epoch)
         for batch in range(first, config.steps_per_epoch):
-            callbacks.on_train_batch_begin(batch)
+            called.on_train_batch_begin(batch)
             logs = train_step(batches)
-            callbacks.on_train_batch_end(batch, logs)
+            called.on_train_batch_end(batch, logs)
             if model.stop_training:
                 return
         model.reset_metrics()
-        callbacks.on_test_begin()
+        called.on_test_begin()
         validation_batches = iter(validation_data)
         for _ in range(config.validation_steps):
             validation = test_step(validation_batches)
-        callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in validation.items()})
+        called.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in validation.items()})
         if model.stop_training:
             return
 

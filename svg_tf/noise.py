@@ -43,12 +43,12 @@ def sample_seeds(seed: int, clips: Sequence[int], n_samples: int) -> np.ndarray:
             batch that it is in.
         n_samples: S, up to 4096.
     """
-    clips = np.asarray(clips, np.int64)
-    if not (0 <= seed < 2**31 and 0 < n_samples <= 2**12 and np.all((clips >= 0) & (clips < 2**20))):
+    numbers = np.asarray(clips, np.int64)
+    if not (0 <= seed < 2**31 and 0 < n_samples <= 2**12 and np.all((numbers >= 0) & (numbers < 2**20))):
         raise ValueError(
             f"seed {seed} must lie below 2**31, n_samples {n_samples} in 1 to 4096 and the clips' numbers below 2**20"
         )
-    return (seed << 32) + (clips[:, np.newaxis] << 12) + np.arange(n_samples)
+    return (seed << 32) + (numbers[:, np.newaxis] << 12) + np.arange(n_samples)
 
 
 def rollout_noise(seeds: tf.Tensor, steps: int | tf.Tensor, z_dim: int) -> tf.Tensor:

@@ -28,7 +28,7 @@ class Cluster(NamedTuple):
     """The processes of a run, of which process 0 is the chief, and which of them this is."""
 
     addresses: tuple[str, ...]  # host:port
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody asks of a cluster
 
     @classmethod
     def from_environment(cls) -> "Cluster":

@@ -89,7 +89,7 @@ def observe(model: SVG, context: tf.Tensor, noise: tf.Tensor) -> State:
     predictor_state = model.frame_predictor.initial_state(samples * batch)
     if steps:
         inputs = _tile(h[:-1], samples, axis=1)  # [P-1, N, G]
-        if model.has_latent:
+        if model.posterior is not None:
             (mean, logvar), _ = model.posterior(h[1:], model.posterior.initial_state(batch))  # [P-1, B, Z]
             z = mean[:, tf.newaxis] + losses.stddev(logvar)[:, tf.newaxis] * noise  # [P-1, S, B, Z]
             inputs = tf.concat([inputs, tf.reshape(z, [steps, samples * batch, z.shape[-1]])], axis=-1)
@@ -152,10 +152,10 @@ def roll_out(model: SVG, context: tf.Tensor, noise: tf.Tensor) -> Rollout:
     *_, arrays = tf.while_loop(
         lambda t, *_: t < horizon, body, (tf.constant(1), frame, state, arrays), maximum_iterations=horizon - 1
     )
-    frames, *prior = (array.stack() for array in arrays)  # [T, S, B, ...]
+    frames, *gaussian = (array.stack() for array in arrays)  # [T, S, B, ...]
     return Rollout(
         tf.transpose(frames, [1, 2, 0, 3, 4, 5]),
-        tuple(tf.transpose(x, [1, 2, 0, 3]) for x in prior) or None,
+        tuple(tf.transpose(x, [1, 2, 0, 3]) for x in gaussian) or None,
     )
 
 

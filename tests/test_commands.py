@@ -75,6 +75,7 @@ def test_help_shows_every_field_of_the_configuration():
         assert f"--{field.name}:" in shown or f"--[no]{field.name}:" in shown
 
 
+@pytest.mark.slow
 def test_a_later_flag_wins_over_the_flag_file():
     result = run("bin/train.py", "--flagfile=demo.flags", "--z_dim=5", "--dry_run", "--batch_size=2")
     assert '"z_dim": 5' in result.stdout and '"image_width": 32' in result.stdout

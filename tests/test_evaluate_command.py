@@ -48,6 +48,7 @@ def _scored(folder):
     return files[0].stat().st_size if files else 0
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on_and_ends_as_one_that_was_not(run_dir):
     folder = Path(run_dir, "evaluation")
     arguments = (f"--run_dir={run_dir}", f"--n_clips={N_CLIPS}", "--n_samples=3")

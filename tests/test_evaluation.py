@@ -68,7 +68,8 @@ def test_more_clips_go_on_from_fewer_and_fewer_take_the_first(config, found, mon
 @pytest.mark.parametrize("options", [{"seed": 1}, {"n_samples": 5}, {"checkpoint": "13"}, {"protocol": "srvp"}])
 def test_what_was_scored_under_other_settings_is_not_mixed_in(config, found, monkeypatch, options):
     arrays = checkpoints.read(checkpoints.path_of(config.run_dir, 12))
-    arrays[next(iter(arrays))] *= 2
+    name = next(iter(arrays))
+    arrays[name] = 2 * arrays[name]
     checkpoints.save(checkpoints.path_of(config.run_dir, 13), arrays)
     scored, score = [], Scorer.__call__
     monkeypatch.setattr(Scorer, "__call__", lambda self, number: scored.append(number) or score(self, number))

@@ -35,6 +35,7 @@ def test_a_run_is_exported_by_one_command(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_an_export_is_tried_under_load_by_one_command():
     pytest.importorskip("tensorflow_serving", reason="not run: needs the package tensorflow-serving-api")
     run_dir = exported_model.artefact().config.run_dir

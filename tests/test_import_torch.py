@@ -117,6 +117,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path, mo
     assert sorted(os.listdir(tmp_path)) == ["m.pth", "run"] and os.listdir(tmp_path / "run") == ["mine"]
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_the_imported_weights(tmp_path):
     run_dir = str(tmp_path / "run")
     flags = {**FLAGS, "epochs": 1, "steps_per_epoch": 2, "validation_steps": 1, "learning_rate": 1e-9, "n_samples": 1}
@@ -127,6 +128,7 @@ def test_training_goes_on_from_the_imported_weights(tmp_path):
         np.testing.assert_allclose(one, two, atol=1e-6, err_msg=one.path)
 
 
+@pytest.mark.slow
 def test_the_command_makes_a_run_that_generates(tmp_path):
     path, run_dir = write_file(tmp_path / "a file.pth"), str(tmp_path / "a run")
     flags = [f"--{name}={value}" for name, value in FLAGS.items()]

@@ -201,6 +201,7 @@ def check_it_works(config):
     assert frames.shape == (1, config.batch_size, 1, *shape[2:]) and np.isfinite(frames).all()
 
 
+@pytest.mark.slow
 @few
 @given(config=tiny().filter(lambda config: config is not None))
 def test_what_is_accepted_computes_a_loss_and_draws_a_frame(config):

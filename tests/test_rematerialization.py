@@ -79,6 +79,7 @@ def test_parts_need_less_memory(small):
     assert forecasts[1] < 0.5 * forecasts[0]
 
 
+@pytest.mark.slow
 def test_parts_and_recomputation_compile_together(small, clips):
     config = small(batch_size=4, accumulation=2, remat=True)
     frames = clips(config, batch=4)

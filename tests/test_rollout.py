@@ -7,7 +7,7 @@ from svg_tf.models.svg import SVG
 
 KINDS = [
     {"prior": "learned"},
-    {"prior": "fixed", "backbone": "vgg"},
+    pytest.param({"prior": "fixed", "backbone": "vgg"}, marks=pytest.mark.slow),
     {"prior": "none"},
     {"skip_frame": "every"},
     {"skip_frame": "original"},

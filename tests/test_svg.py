@@ -118,7 +118,7 @@ def test_weights_follow_from_the_seed(small):
     assert np.mean(same != other) > 0.9
 
 
-@pytest.mark.parametrize("kind", KINDS[:2], ids=str)
+@pytest.mark.parametrize("kind", [KINDS[0], pytest.param(KINDS[1], marks=pytest.mark.slow)], ids=str)
 def test_a_compiled_training_step_equals_a_plain_one(small, clips, kind):
     config, results = small(**kind), []
     for jit_compile in (False, True):

@@ -18,7 +18,11 @@ def _inputs(model, clips, seed=0):
     return context, eps, rollout.roll_out(model, tf.constant(context[np.newaxis]), eps).frames[0, 0].numpy()
 
 
-@pytest.mark.parametrize("changes", tflite_models.KINDS, ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [*tflite_models.KINDS[:2], *(pytest.param(kind, marks=pytest.mark.slow) for kind in tflite_models.KINDS[2:])],
+    ids=str,
+)
 def test_float32_files_give_tensorflows_frames_by_built_in_operations(
     changes, small, trained_statistics, clips, tmp_path
 ):
@@ -36,7 +40,10 @@ def test_float32_files_give_tensorflows_frames_by_built_in_operations(
     np.testing.assert_allclose(device.futures(context, eps[:, 0, 0]), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("variant", "tolerance"), [("float16", 0.01), ("dynamic_int8", 0.1), ("int8", 0.3)])
+@pytest.mark.parametrize(
+    ("variant", "tolerance"),
+    [pytest.param("float16", 0.01, marks=pytest.mark.slow), ("dynamic_int8", 0.1), ("int8", 0.3)],
+)
 def test_smaller_numbers_make_smaller_files_and_nearly_the_same_frames(
     variant, tolerance, small, trained_statistics, clips, tmp_path
 ):

@@ -78,9 +78,7 @@ def whole(tmp_path_factory):
     return config
 
 
-@pytest.mark.parametrize(
-    "crash", [3, pytest.param(4, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow), 6]
-)
+@pytest.mark.parametrize("crash", [3, *(pytest.param(step, marks=pytest.mark.slow) for step in (4, 5, 6))])
 def test_a_crashed_run_resumes_bit_for_bit(small, tmp_path, stop_at, whole, crash):
     cut = small(run_dir=str(tmp_path / "cut"), checkpoint_every=2)
     stop_at(crash)
@@ -92,6 +90,7 @@ def test_a_crashed_run_resumes_bit_for_bit(small, tmp_path, stop_at, whole, cras
     assert _losses(whole) == _losses(cut)
 
 
+@pytest.mark.slow
 def test_a_longer_run_goes_on_from_a_shorter_one(small, tmp_path):
     whole = small(run_dir=str(tmp_path / "whole"), epochs=3)
     training.train(whole)

@@ -126,6 +126,7 @@ def test_untrained_priors_are_of_the_models_architecture_and_all_different(small
     assert (first != spread.untrained_priors(config, 1, seed=6)[0].weights[0].numpy()).any()
 
 
+@pytest.mark.slow
 def test_the_command_writes_everything_and_prints_the_areas(trained):
     config, model = trained()
     folder = os.path.join(config.run_dir, "evaluation")

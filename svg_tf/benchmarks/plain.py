@@ -4,6 +4,7 @@ They compute the same function of the same weights, but where batch normalisatio
 """
 
 from functools import partial
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,6 +12,7 @@ import tensorflow as tf
 from svg_tf import losses
 from svg_tf.models.blocks import SkipConv
 from svg_tf.models.normalization import BatchNorm
+from svg_tf.models.recurrent import StackState
 from svg_tf.models.svg import SVG, Outputs, time_major
 
 
@@ -23,11 +25,11 @@ class FrameByFrame(SVG):
         batch = tf.shape(frames)[1]
         encoded = [self.encode(frames[t : t + 1], training) for t in range(frames.shape[0])]
         networks = (self.posterior, self.prior, self.frame_predictor)
-        states = {network: network.initial_state(batch) for network in networks if network is not None}
+        states: dict[Any, StackState] = {each: each.initial_state(batch) for each in networks if each is not None}
         steps = []
         for t in range(1, frames.shape[0]):
             inputs, z, posterior, prior = encoded[t - 1][0], None, None, None
-            if self.has_latent:
+            if self.posterior is not None:
                 posterior, states[self.posterior] = self.posterior(encoded[t][0], states[self.posterior])
                 z = posterior[0] + losses.stddev(posterior[1]) * (0.0 if noise is None else noise[t - 1 : t])
             if self.prior is not None:
@@ -47,8 +49,8 @@ def concatenate_skips(model: SVG) -> SVG:
     """Makes the decoder convolve [maps, skip], with the skip of every frame laid beside its maps."""
     for layer in model._flatten_layers():
         if isinstance(layer, SkipConv):
-            layer.project = tf.identity
-            layer.call = partial(_concatenated, layer)
+            layer.project = tf.identity  # type: ignore[method-assign]  # of this one layer, for a measurement
+            layer.call = partial(_concatenated, layer)  # type: ignore[method-assign]  # likewise
     return model
 
 
@@ -56,7 +58,8 @@ def keras_batch_norm(model: SVG) -> SVG:
     """Makes batch normalisation that of Keras, composed of single operations."""
     for layer in model._flatten_layers():
         if isinstance(layer, BatchNorm):
-            layer.call = partial(keras.layers.BatchNormalization.call, layer)
+            plain_call = partial(keras.layers.BatchNormalization.call, layer)
+            layer.call = plain_call  # type: ignore[method-assign]  # likewise
     return model
 
 
@@ -77,7 +80,7 @@ def _concatenated(layer: SkipConv, maps: tf.Tensor, skip: tf.Tensor) -> tf.Tenso
     return tf.nn.bias_add(outputs, tf.cast(layer.conv.bias, outputs.dtype))
 
 
-def _join(parts: list) -> object:
+def _join(parts: list) -> Any:
     """Tensors of single steps, or pairs of them, along time; None where there is none."""
     if parts[0] is None:
         return None

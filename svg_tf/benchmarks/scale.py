@@ -24,7 +24,7 @@ class Exchange(NamedTuple):
     norms: int  # batch normalisations, each of which exchanges once on the way forth and once on the way back
 
     @property
-    def count(self) -> int:
+    def count(self) -> int:  # type: ignore[override]  # shadows tuple.count, which nobody asks of an exchange
         """Exchanges one after the other: the normalisations', the gradients', the losses' and whether to stop."""
         return 2 * self.norms + 3
 

@@ -67,5 +67,5 @@ def measure(model: SVG, folder: str, n_samples: int = 8, horizon: int = 10, turn
             run()
             taken = time.perf_counter() - wall, time.process_time() - cpu
             shortest[index] = [min(pair) for pair in zip(shortest[index], taken, strict=True)]
-    times = [FrameTime(*(1e3 * seconds / (n_samples * horizon) for seconds in pair)) for pair in shortest]
-    return ServeTimes(*times, n_samples, horizon, turns, float(np.abs(first[0] - first[1]).max()))
+    served_time, direct_time = (FrameTime(*(1e3 * each / (n_samples * horizon) for each in pair)) for pair in shortest)
+    return ServeTimes(served_time, direct_time, n_samples, horizon, turns, float(np.abs(first[0] - first[1]).max()))

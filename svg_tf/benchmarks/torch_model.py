@@ -124,7 +124,11 @@ class TorchSVG(nn.Module):
     def __init__(self, sizes: dict):
         super().__init__()
         ends = [sizes[name] for name in ("image_width", "channels", "g_dim", "base_width")]
-        encoder, decoder = {"dcgan": (DcganEncoder, DcganDecoder), "vgg": (VggEncoder, VggDecoder)}[sizes["backbone"]]
+        backbones: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
+            "dcgan": (DcganEncoder, DcganDecoder),
+            "vgg": (VggEncoder, VggDecoder),
+        }
+        encoder, decoder = backbones[sizes["backbone"]]
         self.sizes, g_dim, z_dim, rnn_size = sizes, sizes["g_dim"], sizes["z_dim"], sizes["rnn_size"]
         self.encoder, self.decoder = encoder(*ends), decoder(*ends)
         self.predictor = Recurrent(g_dim + z_dim, rnn_size, sizes["predictor_layers"], g_dim)

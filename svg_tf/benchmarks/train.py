@@ -44,7 +44,7 @@ def measure(config: Config, seconds: float) -> dict[str, Any]:
         DataError: the data is missing or broken.
     """
     batch = next(iter(make_dataset(config, "train")))
-    steps = {name: _step(make(config), config, batch) for name, make in _FORMS.items()}
+    steps: dict[str, Any] = {name: _step(make(config), config, batch) for name, make in _FORMS.items()}
     steps["Adam of Keras"] = _step(SVG(config), config, batch, optimizer=keras.optimizers.Adam)
     steps["compiled by XLA" if not training.use_jit(config) else "without XLA"] = _step(
         SVG(config), config, batch, jit=not training.use_jit(config)

@@ -64,7 +64,8 @@ def trajectories(config: Config, part: str) -> Collection:
     cached = cache.folder_of(folder, config.cache_dir)
     with cache.writing(cached):
         found = records.index(paths, features, os.path.join(cached, "records"))
-    videos, faults, total = [], {}, 0
+    videos, total = [], 0
+    faults: dict[str, str] = {}
     for index in found:
         name = os.path.relpath(index.path, folder)
         total += len(index.records) + len(index.faults)

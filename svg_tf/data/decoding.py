@@ -6,7 +6,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import av
 import numpy as np
@@ -165,15 +165,15 @@ def _array(path: str) -> Iterator[av.VideoFrame]:
             names = archive.namelist()
             if len(names) != 1:
                 raise DataError(f"holds {len(names)} arrays, but must hold one video")
-            with archive.open(names[0]) as file:
-                yield from _stored_frames(file)
+            with archive.open(names[0]) as member:
+                yield from _stored_frames(member)
     except (DataError, OSError):
         raise
     except Exception as error:  # zipfile and zlib raise a dozen kinds on damage
-        raise DataError(f"cannot be read: {error or type(error).__name__}") from None
+        raise DataError(f"cannot be read: {str(error) or type(error).__name__}") from None
 
 
-def _stored_frames(file: BinaryIO, path: str = "") -> Iterator[av.VideoFrame]:
+def _stored_frames(file: IO[bytes], path: str = "") -> Iterator[av.VideoFrame]:
     """The frames of an .npy file, or of one in an archive, which has no path; one frame in memory at a time."""
     try:
         shape, fortran_order, dtype = array_files.read_header(file)
@@ -217,5 +217,5 @@ def _images(folder: str) -> Iterator[av.VideoFrame]:
         except DataError:
             raise
         except Exception as error:  # Pillow's readers raise a dozen kinds on damage
-            raise DataError(f"{name} cannot be read: {error or type(error).__name__}") from None
+            raise DataError(f"{name} cannot be read: {str(error) or type(error).__name__}") from None
         yield av.VideoFrame.from_ndarray(pixels, "gray" if grey else "rgb24")

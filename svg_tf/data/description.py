@@ -1,11 +1,12 @@
 """What a data set is, in words and numbers: every stored frame is read for it, which verifies that it can be."""
 
 import os
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 from tqdm import tqdm
 
 from svg_tf import visualization
@@ -63,7 +64,7 @@ def describe(config: Config, folder: str) -> tuple[str, bool]:
     return "\n".join(lines) + "\n", not errors
 
 
-def _describe(source: object, split: str) -> Iterator[str]:
+def _describe(source: Any, split: str) -> Iterator[str]:
     if not isinstance(source, Windows):
         clips = source.frames(tf.range(_DRAWN_CLIPS, dtype=tf.int64)).numpy()
         yield f"drawn on the fly; {_in_words(_values([clips]))} in the first {_DRAWN_CLIPS}"
@@ -84,7 +85,7 @@ def _chunks(source: Windows) -> Iterator[np.ndarray]:
             yield video.read(start, min(_CHUNK, len(video) - start))
 
 
-def _values(arrays: Iterator[np.ndarray]) -> Values:
+def _values(arrays: Iterable[np.ndarray]) -> Values:
     low, high, total, count = 255, 0, 0, 0
     for array in arrays:
         low, high = min(low, int(array.min())), max(high, int(array.max()))
@@ -96,7 +97,7 @@ def _in_words(values: Values) -> str:
     return f"pixels {values.low} to {values.high}, mean {values.mean:.1f}"
 
 
-def _sheet(source: object, split: str) -> object:
+def _sheet(source: Any, split: str) -> Image.Image:
     indices = tf.range(_SHOWN_CLIPS, dtype=tf.int64)
     labels = [f"{split} clip {index}" for index in range(_SHOWN_CLIPS)]
     if isinstance(source, Windows):

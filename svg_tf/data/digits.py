@@ -83,11 +83,11 @@ def _find_idx_files(folder: str) -> dict[str, str]:
     paths = {}
     for part, stem in _IDX_STEMS.items():
         candidates = [os.path.join(folder, stem + ending) for ending in _IDX_ENDINGS]
-        paths[part] = next((path for path in candidates if os.path.exists(path)), None)
-    if not any(paths.values()):
-        return {}
-    for part, path in paths.items():
-        if path is None:
+        found = [path for path in candidates if os.path.exists(path)]
+        if found:
+            paths[part] = found[0]
+    for part in _IDX_STEMS:
+        if paths and part not in paths:
             raise DataError(f"{folder} lacks {_IDX_STEMS[part]}-idx3-ubyte(.gz), but holds its companion: {_REMEDY}")
     return paths
 

@@ -120,7 +120,7 @@ class KthActions(tfds.core.GeneratorBasedBuilder):
 
 def find_videos(folder: Path) -> dict[str, Path]:
     """The original AVIs under a folder, by their names without _uncomp.avi, in the order of the names."""
-    found = {}
+    found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.[aA][vV][iI]")):
         match = _VIDEO.fullmatch(path.name)
         if match and match[3].lower() in ACTIONS:

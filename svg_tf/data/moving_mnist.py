@@ -1,6 +1,6 @@
 """Stochastic Moving MNIST (Denton and Fergus, ICML 2018, section 5.1), drawn on the fly by a TF program."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -52,7 +52,7 @@ class MovingMNIST:
             self._digits = tf.constant(digits_lib.load_digits(config, split))  # [K, D, D]
         self._config = config
         self._n_frames = config.n_eval if split == "test" else config.n_frames
-        self._rules = {
+        self._rules: dict[str, Any] = {
             "span": config.image_width - config.digit_size,
             "max_speed": config.max_speed,
             "stochastic": config.motion == "stochastic",

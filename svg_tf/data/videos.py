@@ -96,7 +96,7 @@ def find(folder: str) -> list[str]:
 
 def _split(videos: Sequence[StoredVideo], split: str) -> list[StoredVideo]:
     given: dict[str, list[StoredVideo]] = {name: [] for name in SPLITS}
-    others = []
+    others: list[StoredVideo] = []
     for video in videos:
         given.get(video.name.split(os.sep)[0].lower(), others).append(video)
     if given[split] and split != "train":
@@ -162,8 +162,9 @@ def _stored(name: str, path: str) -> StoredVideo:
     try:
         with open(path, "rb") as file:
             np.lib.format.read_magic(file)
-            (count, *shape), _, _ = np.lib.format.read_array_header_1_0(file)
-            return StoredVideo(name, path, contiguous_spans(file.tell(), count, int(np.prod(shape))), tuple(shape))
+            (count, height, width, channels), _, _ = np.lib.format.read_array_header_1_0(file)
+            spans = contiguous_spans(file.tell(), count, height * width * channels)
+            return StoredVideo(name, path, spans, (height, width, channels))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}; remove it, and it is made again") from None
 

@@ -66,15 +66,15 @@ class Windows:
             self._starts = tf.constant(starts)
             self._visited = tf.constant(np.repeat(np.arange(len(visits), dtype=np.int64), visits))
         self._in_order = in_order and split == "test"
-        self.test_clips = len(self.videos) if self._in_order else int(min(starts.sum(), _MOST_TEST_CLIPS))
+        self.test_clips = len(self.videos) if self._in_order else min(int(starts.sum()), _MOST_TEST_CLIPS)
         self._seed = (config.seed if split == "train" else 0, SPLITS.index(split))
-        self._shape = [None, self._n_frames, *self.videos[0].shape]
+        self._clip_shape = (self._n_frames, *self.videos[0].shape)
 
     def frames(self, indices: tf.Tensor) -> tf.Tensor:
         """The clips of these indices, int64 [B], 0 or more: uint8 [B, T, H, W, C] as they are stored."""
         video, start = self.places(indices)
         clips = tf.numpy_function(self._read, [video, start], tf.uint8, stateful=False)
-        return tf.ensure_shape(clips, self._shape)
+        return tf.ensure_shape(clips, [None, *self._clip_shape])
 
     def places(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Which of self.videos each clip comes from, and its first frame there: both int64 [B]."""
@@ -101,7 +101,7 @@ class Windows:
     def _read(self, videos: np.ndarray, starts: np.ndarray) -> np.ndarray:
         with _GUARD:
             if _GUARD.closing:
-                return np.zeros([len(videos), *self._shape[1:]], np.uint8)
+                return np.zeros([len(videos), *self._clip_shape], np.uint8)
             places = zip(videos, starts, strict=True)
             return np.stack([self.videos[video].read(start, self._n_frames, self._stride) for video, start in places])
 

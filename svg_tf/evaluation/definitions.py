@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _SCORED = "over the predicted frames"
 
@@ -87,7 +88,7 @@ SELECT = ("each", *(metric.name for metric in (*OF_FRAMES, LPIPS)))
 """Who chooses the best sample: each metric its own, or one for all."""
 
 
-def _decibels(error: np.ndarray) -> np.ndarray:
+def _decibels(error: ArrayLike) -> np.ndarray:
     from svg_tf.metrics.psnr import decibels  # TensorFlow takes seconds to load, and names are wanted before
 
     return decibels(np.asarray(error, np.float64)).numpy()

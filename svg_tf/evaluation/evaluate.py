@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,8 +41,8 @@ class Options(NamedTuple):
 
 
 class _Networks(NamedTuple):
-    lpips: Callable | None
-    fvd: Callable | None
+    lpips: Any  # metrics.lpips.LPIPS, or None
+    fvd: Any  # metrics.fvd's features of videos, or None
 
 
 def evaluate(config: Config, options: Options, folder: str) -> dict[str, Any]:

@@ -23,7 +23,9 @@ class RunningMean:
     """Mean and spread of values that come one clip at a time, none of which is kept (Welford, 1962)."""
 
     def __init__(self) -> None:
-        self._count, self._mean, self._squares = 0, np.float64(0), np.float64(0)
+        self._count = 0
+        self._mean: np.ndarray = np.zeros([])
+        self._squares: np.ndarray = np.zeros([])
 
     def add(self, values: np.ndarray) -> None:
         """Takes in a clip's values, of the shape of those before."""

@@ -9,10 +9,12 @@ from svg_tf.metrics.ssim import ssim, ssim_svg
 
 Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-PLAIN: dict[str, Measure] = {
-    name: lambda truth, predictions, function=function: function(truth, predictions).numpy()
-    for name, function in (("mse", mse), ("ssim", ssim), ("ssim_svg", ssim_svg))
-}
+
+def _as_array(function: Callable) -> Measure:
+    return lambda truth, predictions: function(truth, predictions).numpy()
+
+
+PLAIN: dict[str, Measure] = {"mse": _as_array(mse), "ssim": _as_array(ssim), "ssim_svg": _as_array(ssim_svg)}
 """Of truth float32 [T, H, W, C] and predictions [S, T, H, W, C] in [0, 1]: float32 [S, T], by name."""
 
 

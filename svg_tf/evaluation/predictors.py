@@ -37,7 +37,8 @@ def training_mean(config: Config, n_clips: int = TRAINING_CLIPS) -> np.ndarray:
     Raises:
         DataError: the training data is missing or broken.
     """
-    total, frames = np.int64(0), 0
+    total: np.ndarray = np.zeros([], np.int64)
+    frames = 0
     for batch in make_dataset(config, "train", n_clips=n_clips).as_numpy_iterator():
         total = total + batch.sum(axis=(0, 1), dtype=np.int64)
         frames += batch.shape[0] * batch.shape[1]

@@ -138,7 +138,7 @@ def resolve(name: str, config: Config) -> Setting:
             f"{' or '.join(NAMES[1:])} for smmnist, kth and bair"
         )
     protocol = _PROTOCOLS[name, config.dataset]
-    lengths = {
+    lengths: dict[str, Any] = {
         "n_past": protocol.n_past,
         "n_eval": protocol.n_eval,
         # Of no account in the test, and bounded by n_eval where videos are short.

@@ -93,7 +93,7 @@ def write(
 
 def _add(board: Scoreboard, record: np.ndarray, facts: dict[str, Any], trivial: Sequence[str]) -> dict[str, Any]:
     def measured(kind: str) -> dict[str, np.ndarray]:
-        return {name.split("/")[1]: record[name] for name in record.dtype.names if name.startswith(f"{kind}/")}
+        return {name.split("/")[1]: record[name] for name in record.dtype.names or () if name.startswith(f"{kind}/")}
 
     n = facts["n_samples"]
     names = {which: f"{which} of {n}" for which in ("best", "mean", "worst")}
@@ -109,9 +109,8 @@ def _add(board: Scoreboard, record: np.ndarray, facts: dict[str, Any], trivial: 
 
 def _distances(moments: dict[str, Moments]) -> list[dict[str, Any]]:
     """FVD of all videos but the first, which is the truth."""
-    truth, *others = moments or [None]
-    rows = []
-    for name in others:
+    truth, rows = next(iter(moments), ""), []
+    for name in list(moments)[1:]:
         kind = "model" if name == "one sample" else "simulator" if name.startswith("simulator") else "trivial"
         value = float(frechet_distance(moments[truth], moments[name]))
         rows.append({"name": name, "kind": kind, "metrics": {definitions.FVD.name: {"mean": value}}})
@@ -181,7 +180,7 @@ def _write_frames(folder: str, curves: dict[str, Any]) -> None:
 
 def _write_examples(folder: str, scorer: Scorer, best: Sequence[int]) -> None:
     shown = [scorer.example(clip, sample, _SHOWN_SAMPLES) for clip, sample in enumerate(best)]
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.stack([_as_bytes(example[name]) for example in shown])
         for name in ("truth", "best", "samples", "posterior")
     }

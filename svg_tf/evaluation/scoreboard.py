@@ -72,7 +72,8 @@ class Scoreboard:
                 counts = counts_up_to(len(scores))
                 _, running = self._by_samples.setdefault(metric.name, (counts, RunningMean()))
                 running.add(expected_best(len(scores), counts) @ scores[order])
-            choices[metric.name] = Choice(*(float(found[which][0]) for which in found), int(order[0]))
+            best, mean, worst = (float(score) for score, _ in found.values())
+            choices[metric.name] = Choice(best, mean, worst, int(order[0]))
         return choices
 
     def add_prediction(self, name: str, kind: str, measured: Measured) -> None:

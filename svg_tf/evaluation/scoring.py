@@ -56,7 +56,7 @@ class Scorer:
         if self.videos and self._n_simulated:
             self.videos = (*self.videos, "simulator, one sample")
         rows = {"model": self._n_samples, "trivial": len(self.trivial), "simulator": self._n_simulated}
-        fields = [
+        fields: list[tuple[str, type[np.floating], tuple[int, int]]] = [
             (f"{kind}/{measure}", np.float32, (count, self._horizon))
             for kind, count in rows.items()
             if count
@@ -98,7 +98,8 @@ class Scorer:
             truth, best and posterior [T, H, W, C], and samples [M, T, H, W, C]. The posterior's first frame, which
             nothing predicts, is the truth's.
         """
-        clip, found, start = self._clip(number), {}, 0
+        clip, start = self._clip(number), 0
+        found: dict[int, np.ndarray] = {}
         context, shown = clip[: self._n_past], min(shown, self._n_samples)
         wanted = {best, *range(shown)}
         for part in self._drawn(context, number):

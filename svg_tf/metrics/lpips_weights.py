@@ -162,7 +162,10 @@ def read_weights(path: str) -> Weights:
             "lpips package"
         )
     features, lins = _StateDict(backbone), _StateDict(linear)
-    kernels, biases, calibration, channels = [], [], [], 3
+    kernels: list[np.ndarray] = []
+    biases: list[np.ndarray] = []
+    calibration: list[np.ndarray] = []
+    channels = 3
     for layer in network.layers:
         if layer.channels:
             shape = (layer.channels, channels, layer.size, layer.size)
@@ -226,11 +229,12 @@ class _StateDict:
     def __init__(self, path: str) -> None:
         self._path = path
         try:
-            self._entries, self._storages = archive.read(path)
+            entries, self._storages = archive.read(path)
         except TorchFileError as error:
             raise TorchFileError(f"{path} holds no weights that can be read: {error}") from None
-        if type(self._entries) is not dict:
+        if not isinstance(entries, dict):
             raise TorchFileError(f"{path} holds no state dictionary, which is a dictionary of tensors")
+        self._entries = entries
 
     def array(self, key: str, shape: tuple[int, ...]) -> np.ndarray:
         """A tensor as float32."""

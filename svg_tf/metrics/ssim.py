@@ -30,7 +30,7 @@ class Window(NamedTuple):
 
 def _taps(weights: np.ndarray) -> tuple[float, ...]:
     """Weights as float32 that add up to 1 more exactly than rounding leaves them: the outermost take the rest."""
-    taps = np.float32(weights / weights.sum())
+    taps = (weights / weights.sum()).astype(np.float32)
     taps[[0, -1]] += np.float32((1 - np.float64(taps).sum()) / 2)
     return tuple(taps.tolist())
 

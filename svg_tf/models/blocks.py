@@ -1,13 +1,14 @@
 """The building blocks that the DCGAN and the VGG networks share."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
 
 from svg_tf.models.normalization import BatchNorm
 
-SeedGenerator = keras.random.SeedGenerator
+SeedGenerator: TypeAlias = keras.random.SeedGenerator
 
 
 def stage_widths(image_width: int, base_width: int) -> list[int]:

@@ -29,7 +29,7 @@ class Encoder(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.remat = remat
-        self.stages = [
+        self.stages: list[keras.layers.Layer] = [
             ConvBlock(width, 4, 2, seed=seed, dtype=self.dtype_policy, name=f"stage_{index}")
             for index, width in enumerate(stage_widths(image_width, base_width))
         ]

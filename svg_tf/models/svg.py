@@ -104,7 +104,7 @@ class SVG(keras.Model):
         h, skips = self.encode(frames, training, min(frames.shape[0] - 1, self.skip_frames or frames.shape[0]))
         inputs, z, posterior, prior = h[:-1], None, None, None  # [T-1, B, G]
         batch = tf.shape(h)[1]
-        if self.has_latent:
+        if self.posterior is not None:
             posterior, _ = self.posterior(h[1:], self.posterior.initial_state(batch))
             z = posterior[0] if noise is None else posterior[0] + losses.stddev(posterior[1]) * noise
             inputs = tf.concat([inputs, z], axis=-1)  # [T-1, B, G + Z]

@@ -34,7 +34,7 @@ class Encoder(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.remat = remat
-        self.stages = [
+        self.stages: list[list[keras.layers.Layer]] = [
             [
                 ConvBlock(width, 3, 1, seed=seed, dtype=self.dtype_policy, name=f"stage_{stage}_conv_{depth}")
                 for depth in range(_stage_depth(stage))
@@ -79,7 +79,8 @@ class Decoder(keras.layers.Layer):
         self.remat = remat
         widths = stage_widths(image_width, base_width)
         self.stem = CodeStem(widths[-1], seed=seed, dtype=self.dtype_policy, name="stem")
-        self.joins, self.norms, self.blocks = [], [], []
+        self.joins, self.norms = [], []
+        self.blocks: list[list[keras.layers.Layer]] = []
         # From 8x8 up. A stage has as many convolutions as its twin in the encoder and ends at the width of the next;
         # at full resolution the layer that makes the pixels is the last of them.
         for stage, width in reversed(list(enumerate(widths))):

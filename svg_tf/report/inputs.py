@@ -11,7 +11,7 @@ from svg_tf.data.errors import DataError
 from svg_tf.report.schema import ANY_KEY, NUMBER, TEXT_OR_NUMBER, read_json
 
 _EVALUATE, _UNCERTAINTY = "bin/evaluate.py", "bin/uncertainty.py"
-_TEXTS = ("model", "run_dir", "checkpoint", "dataset", "split", "date", "command", "machine")
+_TEXTS: tuple[str, ...] = ("model", "run_dir", "checkpoint", "dataset", "split", "date", "command", "machine")
 _TEXTS += ("interval", "chosen_by", "by_samples_definition", "examples_best_by")
 _BAND = {"mean": [NUMBER], "low": [NUMBER], "high": [NUMBER]}
 _METRICS = {

@@ -12,7 +12,7 @@ import os
 import struct
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from svg_tf.torch_import.unpickler import MAX_BYTES, PickleStream, Unpickler
 _STREAM_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 _STREAM_PROTOCOL = 1001
 _ZIP_MAGIC = b"PK\x03\x04"
-_BYTEORDERS = {b"little": "<", b"big": ">"}
+_BYTEORDERS: dict[bytes, Literal["<", ">"]] = {b"little": "<", b"big": ">"}
 _MAX_DIRECTORY = 4 * 2**20
 # Weights hardly compress: an archive that unpacks to more than this and ten times its size is a zip bomb.
 _MAX_SMALL_ARCHIVE = 64 * 2**20
@@ -92,7 +92,7 @@ def _read_zip(file: BinaryIO) -> tuple[object, dict[str, np.ndarray]]:
         raise TorchFileError(f"its data.pkl has more than {MAX_BYTES} bytes, far more than any checkpoint")
     pickled = Unpickler(PickleStream(io.BytesIO(_content(archive, members["data.pkl"]))))
     root = pickled.load()
-    byteorder = "<"
+    byteorder: Literal["<", ">"] = "<"
     if "byteorder" in members:
         record = _content(archive, members["byteorder"])
         if record not in _BYTEORDERS:
@@ -110,7 +110,8 @@ def _read_zip(file: BinaryIO) -> tuple[object, dict[str, np.ndarray]]:
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     """The archive's files by their path below its one folder, once their names and sizes have been checked."""
-    members, folders = {}, set()
+    members: dict[str, zipfile.ZipInfo] = {}
+    folders = set()
     for member in archive.infolist():
         folder, *path = member.filename.split("/")
         is_folder = member.filename.endswith("/")

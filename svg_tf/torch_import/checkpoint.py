@@ -85,10 +85,12 @@ def _tensors(name: str, network: object) -> list[tuple[str, Tensor]]:
         raise TorchFileError(f"its {name} is {_described(network)}, but must be a module or a state dictionary")
     if len(entries) > _MAX_ENTRIES:
         raise TorchFileError(f"its {name} has over {_MAX_ENTRIES} entries")
+    tensors = []
     for key, value in entries:
         if type(key) is not str or not isinstance(value, Tensor):
             raise TorchFileError(f"its {name} has {_described(value)} named {quoted(key)}, but must hold tensors")
-    return entries
+        tensors.append((key, value))
+    return tensors
 
 
 def _module_entries(name: str, network: Module) -> list[tuple[str, object]]:
@@ -130,7 +132,7 @@ def _part(name: str, module: Module, attribute: str) -> dict:
 def _option(value: object) -> object:
     if value is None or type(value) in (bool, int, float, str):
         return value
-    if type(value) in (list, tuple) and len(value) <= _MAX_OPTION_LIST:
+    if isinstance(value, list | tuple) and len(value) <= _MAX_OPTION_LIST:
         return [_described(item) if type(item) in (list, tuple) else _option(item) for item in value]
     return _described(value)
 

@@ -54,7 +54,7 @@ def assign_torch_weights(model: SVG, tensors: Mapping[str, np.ndarray]) -> None:
 
 def torch_weights(model: SVG) -> dict[str, np.ndarray]:
     """The model's weights under the original's names and in its layout; a bias that is two there is halved."""
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for weight in layout(model):
         arrays = weight.to_torch([variable.numpy() for variable in weight.variables])
         tensors.update(zip(weight.keys, arrays, strict=True))

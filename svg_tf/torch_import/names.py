@@ -121,7 +121,7 @@ def _described(function: object) -> str:
 def _ordered_dict(args: tuple) -> dict | None:
     match args:
         case () | (list(),):
-            result = {}
+            result: dict = {}
             for item in args[0] if args else ():  # Python 2 passes a list of [key, value]
                 if type(item) is not list or len(item) != 2:
                     return None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Literal
 
 import numpy as np
 
@@ -10,7 +11,7 @@ _MAX_DIMENSIONS = 16
 _MAX_EMPTY_EXTENT = 2**31
 
 # PyTorch's storage class to the NumPy type of its bytes; bfloat16 is unknown to NumPy and kept as its 16 bits.
-STORAGE_DTYPES = {
+STORAGE_DTYPES: dict[str, np.dtype] = {
     "DoubleStorage": np.dtype("f8"),
     "FloatStorage": np.dtype("f4"),
     "HalfStorage": np.dtype("f2"),
@@ -60,7 +61,7 @@ class Storage:
         """Bytes of the whole storage in the file."""
         return self.numel * STORAGE_DTYPES[self.kind].itemsize
 
-    def array(self, data: bytes, byteorder: str) -> np.ndarray:
+    def array(self, data: bytes, byteorder: Literal["<", ">"]) -> np.ndarray:
         """The whole storage as a read-only array [numel] in this machine's byte order; bfloat16 becomes float32.
 
         Args:

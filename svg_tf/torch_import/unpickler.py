@@ -9,7 +9,7 @@ import pickle
 import pickletools
 import struct
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from svg_tf.torch_import import names
 from svg_tf.torch_import.records import Module, Namespace, Storage, Tensor, TorchFileError, quoted
@@ -94,9 +94,9 @@ class Unpickler:
                 return self._pop()
             operation = _OPERATIONS.get(code)
             if operation is None:
-                opcode = pickletools.code2op.get(chr(code[0]))
+                opcode = next((each.name for each in pickletools.opcodes if each.code == chr(code[0])), code[0])
                 raise TorchFileError(
-                    f"its pickle uses opcode {opcode.name if opcode else code[0]}, which torch.save does not write by "
+                    f"its pickle uses opcode {opcode}, which torch.save does not write by "
                     "default (pickle_protocol=2), so nothing was run"
                 )
             operation(self)
@@ -125,12 +125,12 @@ class Unpickler:
         self._stack.append(value)
         return value
 
-    def _unpack(self, layout: str) -> int | float:
+    def _unpack(self, layout: str) -> Any:
         return struct.unpack(layout, self._stream.read(struct.calcsize(layout)))[0]
 
     def _charge_elements(self, value: object) -> None:
         # Through the memo a long list can be handed over again and again at the price of one opcode.
-        if type(value) in (tuple, list, dict):
+        if isinstance(value, tuple | list | dict):
             self._stream.charge(len(value))
 
     def _mark(self) -> None:
@@ -203,7 +203,7 @@ class Unpickler:
         self._push(value)
 
 
-_OPERATIONS: dict[bytes, Callable[[Unpickler], None]] = {
+_OPERATIONS: dict[bytes, Callable[[Unpickler], object]] = {
     pickle.PROTO: lambda machine: machine._stream.read(1),
     pickle.MARK: Unpickler._mark,
     pickle.NONE: lambda machine: machine._push(None),

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from svg_tf import checkpoints, files
 from svg_tf.config import Config
@@ -96,7 +97,7 @@ def _per_frame(course: Course, n_past: int) -> str:
     return text.getvalue()
 
 
-def _displacement_figure(after: Aftermath, config: Config, hit: int) -> figures.Figure:
+def _displacement_figure(after: Aftermath, config: Config, hit: int) -> Figure:
     remarks = {hit: " (hit)", hit + 1: " (turn)"}
     example = [
         (

@@ -49,6 +49,7 @@ class Detection(NamedTuple):
 
 def course(model: SVG, clip: int, n_sets: int, n_frames: int, seed: int) -> Course:
     """The spread of the model's prior along the motion of a test clip, over n_sets random sets of digits."""
+    assert model.prior is not None  # see applicability
     batches = sequences.common_motion(model.config, clip, n_sets, n_frames, seed)
     (spreads,), turns = spread.measure(model, [model.prior], batches, n_sets)
     return Course(spreads.mean(axis=0), spreads.std(axis=0), turns[0])
@@ -61,10 +62,11 @@ def detect(model: SVG, n_sequences: int, n_frames: int, seed: int) -> Detection:
         ConfigError: no frame, or every one, shows a turn.
     """
     config = model.config
+    assert model.prior is not None  # see applicability
     priors = [model.prior, *spread.untrained_priors(config, UNTRAINED, seed)]
     batches = sequences.random_motions(config, n_sequences, n_frames)
     spreads, turns = spread.measure(model, priors, batches, n_sequences)
-    return score(spreads[0], spreads[1:], turns.any(axis=-1), config.n_past, seed)
+    return score(spreads[0], spreads[1:], np.any(turns, axis=-1), config.n_past, seed)
 
 
 def score(trained: np.ndarray, untrained: np.ndarray, turns: np.ndarray, n_past: int, seed: int) -> Detection:

@@ -49,7 +49,7 @@ def of_frames(videos: np.ndarray, digits: np.ndarray, clip: np.ndarray, digit: n
     pick = index.reshape(2, -1), digit
     places = places.reshape([*seen.shape[:2], -1, 2])[:, *pick]  # [S, 2, H, 2]
     found = scores.reshape([*seen.shape[:2], -1])[:, *pick] >= tracking.FOUND
-    return Steps(places[:, 0], places[:, 1] - places[:, 0], found.all(axis=1))
+    return Steps(places[:, 0], places[:, 1] - places[:, 0], np.all(found, axis=1))
 
 
 def of_model(

@@ -69,8 +69,8 @@ def roc(
     right.axhline(0.5, color="#C0C0C0", linewidth=0.8)
     right.axvline(0, color=_ORANGE, linewidth=0.8, linestyle="--")
     right.plot(offsets, by_offset, "o-", color=_BLUE)
-    for offset, area in zip(offsets, by_offset, strict=True):
-        right.annotate(f"{area:.2f}", (offset, area), (0, 7), textcoords="offset points", ha="center", fontsize=9)
+    for offset, value in zip(offsets, by_offset, strict=True):
+        right.annotate(f"{value:.2f}", (offset, value), (0, 7), textcoords="offset points", ha="center", fontsize=9)
     right.set(xlabel="frames after the one that shows the new velocity", ylabel="area under the curve", ylim=(0, 1.09))
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_title("The spread of which frame tells of a turn")

@@ -48,9 +48,9 @@ def common_motion(
     which = np.random.default_rng(seed).choice(len(digits), shape, replace=few)
     for first in range(0, n_sets, at_once):
         chosen = which[first : first + at_once]
-        positions, *others = (np.repeat(array, len(chosen), axis=0) for array in truth[:3])
+        positions, velocities, hits = (np.repeat(array, len(chosen), axis=0) for array in truth[:3])
         frames = render(tf.constant(digits[chosen]), tf.constant(positions), config.image_width)
-        yield frames.numpy(), Truth(positions, *others, chosen)
+        yield frames.numpy(), Truth(positions, velocities, hits, chosen)
 
 
 def turns(wall_hits: np.ndarray) -> np.ndarray:
@@ -66,5 +66,5 @@ def turns(wall_hits: np.ndarray) -> np.ndarray:
     Returns:
         bool [B, T, N]; frame 0 shows no turn.
     """
-    hits = wall_hits.any(axis=-1)
+    hits = np.any(wall_hits, axis=-1)
     return np.concatenate([np.zeros_like(hits[:, :1]), hits[:, :-1]], axis=1)

@@ -27,8 +27,8 @@ def locate(frames: np.ndarray, digits: np.ndarray) -> tuple[np.ndarray, np.ndarr
         cross-correlation with what the others leave of its place, float32 [F, N] in [-1, 1].
     """
     parts = [slice(first, first + _AT_ONCE) for first in range(0, len(frames), _AT_ONCE)]
-    found = [_locate(frames[part], digits[part]) for part in parts]
-    return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    places, scores = zip(*(_locate(frames[part], digits[part]) for part in parts), strict=True)
+    return np.concatenate(places), np.concatenate(scores)
 
 
 def _locate(frames: np.ndarray, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -76,7 +76,7 @@ def _shared_palette(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # Maximum coverage keeps the few pixels of a small bright object, which median cut gives up.
     free = _GIF_COLOURS - len(_FIXED_COLOURS)
     adaptive = Image.fromarray(sample[None]).quantize(free, Image.Quantize.MAXCOVERAGE, kmeans=1)
-    palette = np.concatenate([_FIXED_COLOURS, np.reshape(adaptive.getpalette(), [-1, 3])]).astype(np.uint8)
+    palette = np.concatenate([_FIXED_COLOURS, np.reshape(adaptive.getpalette() or [], [-1, 3])]).astype(np.uint8)
     entries = palette.astype(np.float32)
     packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)  # [...]
     seen = np.zeros(1 << 24, bool)

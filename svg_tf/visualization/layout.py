@@ -60,7 +60,7 @@ class Text(NamedTuple):
 
 
 @functools.lru_cache
-def font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's own font, of so many pixels."""
     return ImageFont.load_default(size)
 

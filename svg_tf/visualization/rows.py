@@ -30,7 +30,7 @@ def as_bytes(rows: Sequence[Row], n_past: int) -> list[np.ndarray]:
     """
     if not rows:
         raise ValueError("there are no rows to show; give at least one")
-    videos = []
+    videos: list[np.ndarray] = []
     for row in rows:
         frames = np.asarray(row.frames)
         if row.kind not in FUTURE:

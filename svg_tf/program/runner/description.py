@@ -64,8 +64,9 @@ def read(folder: str) -> Description:
         description = Description(**values)
     except TypeError as error:
         raise ProgramError(f"{path} does not describe a program ({error}); copy it again") from None
-    tuples = {name: tuple(values[name]) for name in ("arguments", "results")}
-    return dataclasses.replace(description, **tuples, expected=tuple(map(tuple, values["expected"])))
+    arguments, results = (tuple(values[name]) for name in ("arguments", "results"))
+    expected = tuple(map(tuple, values["expected"]))
+    return dataclasses.replace(description, arguments=arguments, results=results, expected=expected)
 
 
 def read_code(folder: str, description: Description) -> bytes:

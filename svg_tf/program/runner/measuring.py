@@ -130,7 +130,11 @@ def product_rates(device: jax.Device, seconds: float, size: int = 0) -> dict[str
     for dtype in ("float32", "bfloat16"):
         values = np.random.default_rng(0).standard_normal([2, size, size], np.float32)
         left, right = (jax.device_put(jnp.asarray(value, dtype), device) for value in values)
-        taken = median_seconds(lambda left=left, right=right: product(left, right).block_until_ready(), seconds)
+
+        def multiply(left: jax.Array = left, right: jax.Array = right) -> None:
+            product(left, right).block_until_ready()
+
+        taken = median_seconds(multiply, seconds)
         rates[dtype] = 2 * size**3 / taken
     return rates
 

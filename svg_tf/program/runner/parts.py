@@ -33,7 +33,8 @@ def save(folder: str, name: str, arrays: Mapping[str, np.ndarray], info: Mapping
         part_bytes: the most bytes of a file, at least 1.
     """
     os.makedirs(folder, exist_ok=True)
-    entries, streams = {}, {}
+    entries: dict[str, dict] = {}
+    streams: dict[str, bytearray] = {}
     for array_name, array in arrays.items():
         group, array = array_name.split("/")[0], np.asarray(array)
         encoding, data = _encode(array)
@@ -47,7 +48,7 @@ def save(folder: str, name: str, arrays: Mapping[str, np.ndarray], info: Mapping
             "bytes": len(data),
         }
         stream += data
-    groups = {}
+    groups: dict[str, list[dict]] = {}
     for group, stream in streams.items():
         groups[group] = []
         for number, start in enumerate(range(0, len(stream), part_bytes)):
