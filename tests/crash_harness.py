@@ -21,6 +21,8 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
+from tqdm import tqdm
+
 ROOT = Path(__file__).resolve().parents[1]
 KILLED = -signal.SIGKILL
 SURPRISED = 70  # exit status of a child that raised what no user is meant to see
@@ -112,6 +114,7 @@ def _be_child(work, fault, output, counted):
         for number in (1, 2):
             os.dup2(output.fileno(), number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))  # not the tests'
+        tqdm.set_lock(threading.RLock())  # not that of all forks, which one that is killed may hold for ever
         _Child(fault, counted)
         work()
         status = 0
