@@ -148,8 +148,8 @@ class Config:
     )
     remat: bool = _field(
         False,
-        "keep only the inputs of each convolution block for the backward pass and compute the rest again there: half "
-        "the memory, a third more time",
+        "keep only the inputs of each convolution block for the backward pass and compute the rest again there: two "
+        "thirds of their memory, a third more time",
     )
     strategy: str = _field(
         "none",

@@ -111,8 +111,8 @@ def compiled_model(config: Config) -> SVG:
 def use_jit(config: Config) -> bool:
     """Whether to compile the training step by XLA.
 
-    auto means on one GPU only. On two CPU cores a step of the SM-MNIST recipe with 8 clips took 0.81 s compiled and
-    0.76 s plain, and the first one 11.7 s and 5.3 s. Narrow networks gain: the demo's took 0.06 s and 0.09 s.
+    auto means on one GPU only. On two CPU cores a step of the SM-MNIST recipe with 8 clips took 1.12 s compiled and
+    0.65 s plain, and the first one 8.1 s and 3.5 s. Narrow networks gain: the demo's took 0.06 s and 0.09 s.
     """
     if config.jit_compile == "auto":
         return not tf.distribute.has_strategy() and bool(tf.config.list_physical_devices("GPU"))
