@@ -1,17 +1,16 @@
 """Scores many futures of a run's test clips: python bin/evaluate.py --run_dir=runs/demo [--protocol=svg]"""
 
-import os
 import shlex
 import sys
 
 import config_flags
+import run_flags
 from absl import flags
 
 from svg_tf.config import Config, ConfigError
 from svg_tf.evaluation import definitions, protocols
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of the run", required=True)
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (by the validation loss), latest, or a step's number")
+flags.adopt_module_key_flags(run_flags)  # --help shows them
 _PROTOCOL = flags.DEFINE_enum(
     "protocol",
     "run",
@@ -30,7 +29,7 @@ _N_SAMPLES = flags.DEFINE_integer("n_samples", 100, "futures of each clip, N", l
 _SELECT = flags.DEFINE_enum(
     "select",
     "each",
-    definitions.SELECT,
+    definitions.choosers(),
     "metric that chooses the best sample for all metrics, on the predicted frames; each: every metric its own",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
@@ -50,22 +49,18 @@ _RECALIBRATE_OVER = flags.DEFINE_enum(
 )
 _N_EXAMPLES = flags.DEFINE_integer("n_examples", 4, "clips to show, the first of those scored", lower_bound=1)
 _OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/evaluation")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data, where it has moved since the training")
-_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "folder of what was decoded of the data, where that has moved")
 
 
 def main() -> None:
     """Checks the flags, scores, prints the table and writes the report."""
-    config = Config.load(_RUN_DIR.value)
-    moved = {"data_dir": _DATA_DIR.value, "cache_dir": _CACHE_DIR.value}
-    config = config.replace(**{name: folder for name, folder in moved.items() if folder is not None})
-    folder = _OUT.value or os.path.join(config.run_dir, "evaluation")
-    _check(config, folder)
+    config = run_flags.config()
+    folder = run_flags.folder_to_write(_OUT.value, "evaluation")
+    _check(config)
     from svg_tf import report  # TensorFlow takes seconds to load: a wrong flag is told before
     from svg_tf.evaluation import evaluate
 
     options = evaluate.Options(
-        checkpoint=_CHECKPOINT.value,
+        checkpoint=run_flags.checkpoint(),
         protocol=_PROTOCOL.value,
         n_clips=_N_CLIPS.value,
         n_samples=_N_SAMPLES.value,
@@ -86,11 +81,9 @@ def main() -> None:
     print(f"wrote {report.write_report(folder)}, and metrics.json, per_frame.csv and per_clip.csv beside it")
 
 
-def _check(config: Config, folder: str) -> None:
+def _check(config: Config) -> None:
     """Fails on what can be known before anything is loaded."""
     protocols.resolve(_PROTOCOL.value, config)
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise ConfigError(f"out {folder} is not a folder")
     if _SELECT.value == definitions.LPIPS.name and not _LPIPS.value:
         raise ConfigError("select is lpips, which needs --lpips_weights")
     if _RECALIBRATE_OVER.value != "clips" and not _RECALIBRATE.value:

@@ -1,37 +1,27 @@
 """Draws futures of a run's test clips: python bin/generate.py --run_dir=runs/demo"""
 
-import os
-
 import config_flags
+import run_flags
 from absl import flags
 
-from svg_tf.config import Config, ConfigError
-
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of the run", required=True)
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (by the validation loss), latest, or a step's number")
+flags.adopt_module_key_flags(run_flags)  # --help shows them
 _N_CLIPS = flags.DEFINE_integer("n_clips", 20, "test clips to score, the first of the test set", lower_bound=1)
 _N_SHOWN = flags.DEFINE_integer("n_shown", 4, "clips to show, the first of those scored", lower_bound=1)
 _N_SAMPLES = flags.DEFINE_integer("n_samples", 20, "futures of each clip", lower_bound=1, upper_bound=4096)
 _HORIZON = flags.DEFINE_integer("horizon", 0, "predicted frames; 0 is n_eval less n_past", lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
 _OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/samples/futures")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data, where it has moved since the training")
-_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "folder of what was decoded of the data, where that has moved")
 
 
 def main() -> None:
     """Parses, draws and prints the scores."""
-    config = Config.load(_RUN_DIR.value)
-    moved = {"data_dir": _DATA_DIR.value, "cache_dir": _CACHE_DIR.value}
-    config = config.replace(**{name: folder for name, folder in moved.items() if folder is not None})
-    folder = _OUT.value or os.path.join(config.run_dir, "samples", "futures")
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise ConfigError(f"out {folder} is not a folder")
+    config = run_flags.config()
+    folder = run_flags.folder_to_write(_OUT.value, "samples", "futures")
     from svg_tf import futures  # TensorFlow takes seconds to load: a wrong flag is told before
 
     result = futures.draw(
         config,
-        checkpoint=_CHECKPOINT.value,
+        checkpoint=run_flags.checkpoint(),
         n_clips=_N_CLIPS.value,
         n_shown=_N_SHOWN.value,
         n_samples=_N_SAMPLES.value,

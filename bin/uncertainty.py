@@ -3,13 +3,12 @@
 import os
 
 import config_flags
+import run_flags
 from absl import flags
 
-from svg_tf.config import Config, ConfigError
 from svg_tf.uncertainty import applicability
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of a run of smmnist with a learned prior", required=True)
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (by the validation loss), latest, or a step's number")
+flags.adopt_module_key_flags(run_flags)  # --help shows them
 _N_SEQUENCES = flags.DEFINE_integer(
     "n_sequences", 200, "test clips to score, each with its own digits and motion", lower_bound=2, upper_bound=2**20
 )
@@ -23,24 +22,19 @@ _N_FRAMES = flags.DEFINE_integer("n_frames", 100, "frames that the prior reads, 
 _SEED = flags.DEFINE_integer(
     "seed", 0, "seed of digits, futures, untrained priors and resampling", lower_bound=0, upper_bound=2**31 - 1
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data, where it has moved since the training")
 _OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/evaluation")
 
 
 def main() -> None:
     """Parses, analyses and prints the scores."""
-    config = Config.load(_RUN_DIR.value)
-    if _DATA_DIR.value is not None:
-        config = config.replace(data_dir=_DATA_DIR.value)
-    folder = _OUT.value or os.path.join(config.run_dir, "evaluation")
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise ConfigError(f"out {folder} is not a folder")
+    config = run_flags.config()
+    folder = run_flags.folder_to_write(_OUT.value, "evaluation")
     applicability.check(config, _N_FRAMES.value)
     from svg_tf.uncertainty import analysis  # TensorFlow takes seconds to load: a wrong flag is told before
 
     result = analysis.analyse(
         config,
-        checkpoint=_CHECKPOINT.value,
+        checkpoint=run_flags.checkpoint(),
         n_sequences=_N_SEQUENCES.value,
         n_digit_sets=_N_DIGIT_SETS.value,
         n_samples=_N_SAMPLES.value,

@@ -6,6 +6,7 @@ import re
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+import byte_strings
 import numpy as np
 from cpp_runtime import CppRuntimeError
 from google.protobuf import json_format
@@ -99,23 +100,10 @@ def _array(value: Any, kind: int) -> np.ndarray:
         if not np.all(np.isfinite(np.array(value, np.float64))) and dtype is not np.float32:
             raise ValueError("a number is not finite")
         return np.array(value, dtype)  # a list of unequal lengths raises
-    decoded = _decoded(value)
-    shape, inner = [], decoded
-    while isinstance(inner, list):
-        shape.append(len(inner))
-        inner = inner[0] if inner else None
-    array = np.empty(shape, object)
-    for index in np.ndindex(*shape):
-        item = decoded
-        for place in index:
-            item = item[place]
-        array[index] = item
-    return array
+    return byte_strings.to_array(value, _decoded)
 
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_decoded(item) for item in value]
+def _decoded(value: Any) -> bytes:
     return base64.b64decode(value["b64"]) if isinstance(value, dict) else value.encode()
 
 

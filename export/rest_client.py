@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+import byte_strings
 import numpy as np
 from export_error import ExportError
 
@@ -112,14 +113,4 @@ def _from_json(value: Any, info: Mapping[str, Any]) -> np.ndarray:
     dtype = _DTYPES[info["dtype"]]
     if dtype is not object:
         return np.array(value, dtype)
-    flat, shape = value, []
-    while isinstance(flat, list):
-        shape.append(len(flat))
-        flat = flat[0] if flat else None
-    array = np.empty(shape, object)
-    for index in np.ndindex(*shape):
-        item = value
-        for place in index:
-            item = item[place]
-        array[index] = base64.b64decode(item["b64"])
-    return array
+    return byte_strings.to_array(value, lambda item: base64.b64decode(item["b64"]))

@@ -1,12 +1,10 @@
 """Exports a run for TensorFlow Serving: python export/saved_model.py --run_dir=runs/demo"""
 
 import command
+import run_flags
 from absl import flags
 
-from svg_tf.config import Config
-
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of the run", required=True)
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (by the validation loss), latest, or a step's number")
+flags.adopt_module_key_flags(run_flags)  # --help shows them
 _VERSION = flags.DEFINE_integer(
     "version", 0, "version to write, RUN_DIR/export/VERSION; 0 is the latest there plus one", lower_bound=0
 )
@@ -35,14 +33,14 @@ _RECALIBRATE_OVER = flags.DEFINE_enum(
 
 def main() -> None:
     """Parses and exports."""
-    config = Config.load(_RUN_DIR.value)
+    config = run_flags.config()
     import exporting  # TensorFlow takes seconds to load: a wrong flag is told before
     from request_checks import Limits
 
     horizon = _HORIZON.value or config.n_eval - config.n_past
     result = exporting.export_run(
         config,
-        checkpoint=_CHECKPOINT.value,
+        checkpoint=run_flags.checkpoint(),
         version=_VERSION.value or None,
         limits=Limits(horizon, _MAX_SAMPLES.value, max(horizon, _MAX_HORIZON.value)),
         recalibrate_bn=_RECALIBRATE_BN.value,

@@ -4,14 +4,14 @@ import os
 import sys
 
 import command
+import run_flags
 import tflite_conversion
 import tflite_device
 from absl import flags
 
-from svg_tf.config import Config, ConfigError
+from svg_tf.config import ConfigError
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of the run", required=True)
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (by the validation loss), latest, or a step's number")
+flags.adopt_module_key_flags(run_flags)  # --help shows them
 _VARIANTS = flags.DEFINE_list(
     "variants",
     list(tflite_conversion.VARIANTS),
@@ -32,29 +32,23 @@ _TOLERANCE_DB = flags.DEFINE_float(
     lower_bound=0,
 )
 _OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/export/tflite")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data, where it has moved since the training")
-_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "folder of what was decoded of the data, where that has moved")
 
 
 def main() -> None:
     """Parses, exports and prints the table."""
-    config = Config.load(_RUN_DIR.value)
-    moved = {"data_dir": _DATA_DIR.value, "cache_dir": _CACHE_DIR.value}
-    config = config.replace(**{name: folder for name, folder in moved.items() if folder is not None})
+    config = run_flags.config()
     variants = list(dict.fromkeys(_VARIANTS.value))
     unknown = [name for name in variants if name not in tflite_conversion.VARIANTS]
     if unknown or not variants:
         known = ", ".join(tflite_conversion.VARIANTS)
         raise ConfigError(f"variants has {(unknown or [''])[0]!r}, but takes some of {known}")
-    folder = _OUT.value or os.path.join(config.run_dir, "export", "tflite")
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise ConfigError(f"out {folder} is not a folder")
+    folder = run_flags.folder_to_write(_OUT.value, "export", "tflite")
     tflite_device.require_interpreter()
     import tflite_export  # TensorFlow takes seconds to load: a wrong flag is told before
 
     rows = tflite_export.export(
         config,
-        checkpoint=_CHECKPOINT.value,
+        checkpoint=run_flags.checkpoint(),
         variants=variants,
         horizon=_ROLLOUT_FRAMES.value or config.n_future,
         calibration_clips=_CALIBRATION_CLIPS.value,

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 from export_error import ExportError
 
+from svg_tf import files
+
 # No integer, so a server passes it over.
 _ASIDE = ".aside-"
 
@@ -64,7 +66,7 @@ def _publish(base: str, version: int | None, write: Callable[[str], None]) -> st
             check_free(base, version)
             path = os.path.join(base, str(version or (latest(base) or 0) + 1))
             os.rename(aside, path)
-            _flush_one(base)
+            files.flush(base)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -108,21 +110,11 @@ def _lock(folder: str, options: int = 0) -> int:
 
 def _open_to_others(folder: str) -> None:
     """A temporary folder is its owner's alone; a server is often another user."""
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(folder, 0o777 & ~mask)
+    os.chmod(folder, 0o777 & ~files.umask())
 
 
 def _flush(folder: str) -> None:
     for parent, _, names in os.walk(folder):
         for name in names:
-            _flush_one(os.path.join(parent, name))
-        _flush_one(parent)
-
-
-def _flush_one(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            files.flush(os.path.join(parent, name))
+        files.flush(parent)

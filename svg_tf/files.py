@@ -42,8 +42,8 @@ def write_with(path: str, writer: Callable[[str], object]) -> None:
             with contextlib.suppress(OSError):  # not every file system has locks
                 fcntl.flock(handle, fcntl.LOCK_EX)  # for as long as this process lives
             writer(aside)
-            _flush(aside)
-            os.chmod(aside, 0o666 & ~_umask())
+            flush(aside)
+            os.chmod(aside, 0o666 & ~umask())
             os.replace(aside, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -56,7 +56,7 @@ def write_with(path: str, writer: Callable[[str], object]) -> None:
             error.filename, error.filename2 = path, None  # the temporary file's name says nothing
         raise
     with contextlib.suppress(OSError):  # nor does every one flush a folder
-        _flush(folder)  # the new name, before an older file that it replaces is removed
+        flush(folder)  # the new name, before an older file that it replaces is removed
 
 
 def remove_asides(folder: str) -> None:
@@ -81,7 +81,8 @@ def _is_locked(handle: int) -> bool:
     return False
 
 
-def _flush(path: str) -> None:
+def flush(path: str) -> None:
+    """Waits until the disk has a file, or a folder's names."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -94,7 +95,8 @@ def _write(path: str, data: bytes) -> None:
         file.write(data)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The rights that new files do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -6,6 +6,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import pytest
+from lively_weights import enliven
 
 from svg_tf.config import Config
 
@@ -49,22 +50,4 @@ def clips():
 @pytest.fixture
 def trained_statistics():
     """Gives a model's weights and batch statistics the spread of a trained one, so that no path is nearly dead."""
-
-    def spread(model, seed=0):
-        rng = np.random.default_rng(seed)
-        for variable in model.variables:
-            if variable.path.endswith("updates"):
-                continue
-            value = rng.standard_normal(variable.shape)
-            if variable.path.endswith("moving_variance"):
-                value = 0.5 + rng.random(variable.shape)
-            elif len(variable.shape) > 1:
-                value /= np.sqrt(np.prod(variable.shape[:-1]))
-            elif variable.path.endswith("gamma"):
-                value = 1 + 0.1 * value
-            else:
-                value *= 0.1
-            variable.assign(value.astype(np.float32))
-        return model
-
-    return spread
+    return enliven

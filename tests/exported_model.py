@@ -14,6 +14,7 @@ import cpp_runtime
 import exporting
 import numpy as np
 from conftest import SMALL
+from lively_weights import enliven
 from request_checks import Limits
 
 from svg_tf import checkpoints
@@ -32,18 +33,8 @@ class Artefact(NamedTuple):
 def make_run(run_dir, **changes):
     """A run with a checkpoint of lively weights, without training."""
     config = Config(**{**SMALL, "run_dir": str(run_dir), **changes})
-    model, rng = SVG(config), np.random.default_rng(0)
-    for variable in model.weights:
-        value = rng.standard_normal(variable.shape)
-        if variable.path.endswith("moving_variance"):
-            value = 0.5 + rng.random(variable.shape)
-        elif len(variable.shape) > 1:
-            value /= np.sqrt(np.prod(variable.shape[:-1]))
-        elif variable.path.endswith("gamma"):
-            value = 1 + 0.1 * value
-        if variable.path.endswith("updates"):
-            value = 4
-        variable.assign(value)
+    model = enliven(SVG(config))
+    model.updates.assign(4)
     config.save(config.run_dir)
     arrays = {name: v.numpy() for name, v in checkpoints.named_variables(model, training_state=False).items()}
     checkpoints.save(checkpoints.path_of(config.run_dir, 4), arrays)

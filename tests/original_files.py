@@ -52,3 +52,13 @@ def write_file(path, networks=None, options=OPTIONS):
         for network, tensors in (networks or small_networks()).items()
     }
     return str(file.write(path, root if options is None else {**root, "opt": New(NAMESPACE, options)}, "zip"))
+
+
+def put(network, key, array):
+    """A change of networks, {name: {key: array}}: a tensor is another."""
+    return lambda networks: networks[network].update({key: array})
+
+
+def drop(network, key):
+    """A change of networks: a tensor is missing."""
+    return lambda networks: networks[network].pop(key)

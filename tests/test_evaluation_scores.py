@@ -185,6 +185,6 @@ def test_metrics_may_choose_different_samples_of_the_same_errors():
 def test_every_metric_has_a_name_of_its_own_and_says_what_it_is():
     metrics = (*definitions.OF_FRAMES, definitions.LPIPS, definitions.FVD)
     assert len({metric.name for metric in metrics}) == len(metrics)
-    assert set(definitions.SELECT) == {"each", *(metric.name for metric in metrics)} - {"fvd"}
+    assert set(definitions.choosers()) == {"each", *(metric.name for metric in metrics)} - {"fvd"}
     for metric in definitions.OF_FRAMES:
         assert metric.better in ("higher", "lower") and len(metric.definition) > 30

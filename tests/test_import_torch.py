@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from original_files import FLAGS, small_networks, tensors_of, write_file
+from original_files import FLAGS, drop, put, small_networks, tensors_of, write_file
 from test_commands import run
 
 from svg_tf import futures, rollout, training
@@ -63,22 +63,17 @@ def test_sizes_and_the_prior_come_from_the_weights(small, trained_statistics, tm
         np.testing.assert_array_equal(one, two, err_msg=one.path)
 
 
-def _set(network, key, array):
-    return lambda networks: networks[network].update({key: array})
-
-
-def _remove(network, key):
-    return lambda networks: networks[network].pop(key)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_remove("encoder", "c2.main.1.running_var"), "the tensor encoder.c2.main.1.running_var is missing"),
-        (_remove("decoder", "upc2.main.0.bias"), "the tensor decoder.upc2.main.0.bias is missing"),
-        (_set("encoder", "c2.main.0.weight", np.zeros(3, "f4")), "encoder.c2.main.0.weight has shape (3,), the"),
-        (_set("prior", "mu_net.weight", np.zeros([3, 4], "f4")), "mu_net.weight has shape (3, 4), the model's (3, 8)"),
-        (_set("encoder", "c9.main.0.weight", np.zeros(3, "f4")), "encoder.c9.main.0.weight stands for nothing"),
+        (drop("encoder", "c2.main.1.running_var"), "the tensor encoder.c2.main.1.running_var is missing"),
+        (drop("decoder", "upc2.main.0.bias"), "the tensor decoder.upc2.main.0.bias is missing"),
+        (put("encoder", "c2.main.0.weight", np.zeros(3, "f4")), "encoder.c2.main.0.weight has shape (3,), the"),
+        (
+            put("prior", "mu_net.weight", np.zeros([3, 4], "f4")),
+            "mu_net.weight has shape (3, 4), the model's (3, 8)",
+        ),
+        (put("encoder", "c9.main.0.weight", np.zeros(3, "f4")), "encoder.c9.main.0.weight stands for nothing"),
     ],
 )
 def test_networks_that_are_not_the_originals_are_refused_and_leave_nothing(tmp_path, change, message):

@@ -3,7 +3,7 @@ import os
 
 import numpy as np
 import pytest
-from original_files import FLAGS, OPTIONS, small_networks, write_file
+from original_files import FLAGS, OPTIONS, drop, put, small_networks, write_file
 
 from svg_tf.config import Config, ConfigError
 from svg_tf.torch_import.plan import plan_import
@@ -111,30 +111,22 @@ def test_options_that_make_no_run_are_told(refusal, options, message):
     assert message in refusal(options={**OPTIONS, **options}, flags={} if "dataset" in options else FLAGS)
 
 
-def _set(network, key, array):
-    return lambda networks: networks[network].update({key: array})
-
-
-def _remove(network, key):
-    return lambda networks: networks[network].pop(key)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda n: n.pop("decoder"), "it has the networks encoder, frame_predictor, posterior, prior, but no decoder"),
         (lambda n: n.pop("posterior"), "networks encoder, decoder, frame_predictor, prior, but no posterior"),
         (lambda n: [n.pop("posterior"), n.pop("prior")], "takes 11 numbers, a latent beside the 8 of the encoder"),
-        (_remove("encoder", "c1.main.0.weight"), "has neither the tensor encoder.c1.main.0.weight nor encoder.c1."),
-        (_remove("encoder", "c3.main.0.weight"), "the tensor encoder.c3.0.weight is missing"),
-        (_remove("frame_predictor", "embed.weight"), "the tensor frame_predictor.embed.weight is missing"),
-        (_remove("prior", "lstm.0.weight_ih"), "the tensor prior.lstm.0.weight_ih is missing"),
-        (_remove("posterior", "mu_net.weight"), "the tensor posterior.mu_net.weight is missing"),
-        (_set("encoder", "c1.main.0.weight", np.zeros(3, "f4")), "c1.main.0.weight has shape (3,), but must have ["),
-        (_set("encoder", "c1.main.0.bias", np.zeros(4, int)), "encoder.c1.main.0.bias is of int64, but must be float"),
-        (_set("decoder", "upc1.0.bias", np.full(16, np.nan)), "decoder.upc1.0.bias holds numbers that are not finite"),
-        (_set("decoder", "upc1.0.bias", np.full(16, 1e300)), "decoder.upc1.0.bias holds numbers that are not finite"),
-        (_set("encoder", "c1.main.0.weight", np.zeros([600, 1, 4, 4], "f4")), "base_width=600, but at most 512"),
+        (drop("encoder", "c1.main.0.weight"), "has neither the tensor encoder.c1.main.0.weight nor encoder.c1."),
+        (drop("encoder", "c3.main.0.weight"), "the tensor encoder.c3.0.weight is missing"),
+        (drop("frame_predictor", "embed.weight"), "the tensor frame_predictor.embed.weight is missing"),
+        (drop("prior", "lstm.0.weight_ih"), "the tensor prior.lstm.0.weight_ih is missing"),
+        (drop("posterior", "mu_net.weight"), "the tensor posterior.mu_net.weight is missing"),
+        (put("encoder", "c1.main.0.weight", np.zeros(3, "f4")), "c1.main.0.weight has shape (3,), but must have ["),
+        (put("encoder", "c1.main.0.bias", np.zeros(4, int)), "encoder.c1.main.0.bias is of int64, but must be float"),
+        (put("decoder", "upc1.0.bias", np.full(16, np.nan)), "decoder.upc1.0.bias holds numbers that are not finite"),
+        (put("decoder", "upc1.0.bias", np.full(16, 1e300)), "decoder.upc1.0.bias holds numbers that are not finite"),
+        (put("encoder", "c1.main.0.weight", np.zeros([600, 1, 4, 4], "f4")), "base_width=600, but at most 512"),
     ],
 )  # fmt: skip
 def test_weights_that_tell_no_model_are_refused_by_the_tensors_name(refusal, change, message):

@@ -84,8 +84,11 @@ FVD = Metric("fvd", "FVD", "", "lower", "Fréchet video distance.", "")
 
 OF_FRAMES = [PSNR, PSNR_VIDEO, SSIM, SSIM_SVG, MSE]
 """Those that need no network; docs/extending.md adds one."""
-SELECT = ("each", *(metric.name for metric in (*OF_FRAMES, LPIPS)))
-"""Who chooses the best sample: each metric its own, or one for all."""
+
+
+def choosers() -> tuple[str, ...]:
+    """Who may choose the best sample: each metric its own, or one, by its name, for all."""
+    return ("each", *(metric.name for metric in (*OF_FRAMES, LPIPS)))
 
 
 def _decibels(error: ArrayLike) -> np.ndarray:
