@@ -43,7 +43,7 @@ def read_header(file: IO[bytes]) -> Header:
             raise ArrayFileError(f"its format is of version {version[0]}.{version[1]}, not 1.0")
         header = Header(*np.lib.format.read_array_header_1_0(file))
     except Exception as error:  # of struct, ast and tokenize, a dozen kinds
-        raise ArrayFileError(_line(error)) from None
+        raise ArrayFileError(reason_of(error)) from None
     if min(header.shape, default=0) < 0:
         raise ArrayFileError(f"its shape is {list(header.shape)}")
     return header
@@ -69,7 +69,7 @@ def read_archive(path: str) -> dict[str, np.ndarray]:
     except (ArrayFileError, OSError):
         raise
     except Exception as error:  # zipfile and zlib raise a dozen kinds on damage
-        raise ArrayFileError(_line(error)) from None
+        raise ArrayFileError(reason_of(error)) from None
     if len(arrays) != len(members):
         raise ArrayFileError("it has two arrays of one name")
     return arrays
@@ -84,6 +84,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     return np.ndarray(header.shape, header.dtype, data, order="F" if header.fortran_order else "C")
 
 
-def _line(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What a library says of a damaged file, in one line that is not too long; its name where it says nothing."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."

@@ -66,7 +66,7 @@ def read(path: str, form: Form, size: tuple[int, int] | None = None) -> Iterator
     except DataError:
         raise
     except (OSError, EOFError, ValueError, ArithmeticError, av.FFmpegError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or array_files.reason_of(error)
         raise DataError(f"cannot be read: {reason}") from None
 
 
@@ -170,7 +170,7 @@ def _array(path: str) -> Iterator[av.VideoFrame]:
     except (DataError, OSError):
         raise
     except Exception as error:  # zipfile and zlib raise a dozen kinds on damage
-        raise DataError(f"cannot be read: {str(error) or type(error).__name__}") from None
+        raise DataError(f"cannot be read: {array_files.reason_of(error)}") from None
 
 
 def _stored_frames(file: IO[bytes], path: str = "") -> Iterator[av.VideoFrame]:
@@ -217,5 +217,5 @@ def _images(folder: str) -> Iterator[av.VideoFrame]:
         except DataError:
             raise
         except Exception as error:  # Pillow's readers raise a dozen kinds on damage
-            raise DataError(f"{name} cannot be read: {str(error) or type(error).__name__}") from None
+            raise DataError(f"{name} cannot be read: {array_files.reason_of(error)}") from None
         yield av.VideoFrame.from_ndarray(pixels, "gray" if grey else "rgb24")
