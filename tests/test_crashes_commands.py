@@ -1,12 +1,15 @@
-"""The commands that evaluate and export, killed at random moments and told again: the same as if nothing had been."""
+"""Commands that prepare, evaluate and export, killed at random moments and told again: as if nothing had been."""
 
 import json
 import os
 import random
+from pathlib import Path
 
 import exported_model
 import manifest
+import numpy as np
 import pytest
+import video_files
 from crash_harness import KILLED, Fault, Harness
 from evaluated_run import make_run, tables
 
@@ -21,6 +24,44 @@ def harness():
 
 def _asides(folder):
     return [name for _, folders, names in os.walk(folder) for name in folders + names if name.startswith(".aside-")]
+
+
+def _contents(folder):
+    """The bytes of all files, by their paths in the folder."""
+    paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    return {os.path.relpath(path, folder): Path(path).read_bytes() for path in paths}
+
+
+def test_a_preparation_that_was_killed_ends_with_the_same_cache_and_pictures(harness, tmp_path):
+    data, rng = tmp_path / "data", random.Random(0)
+    data.mkdir()
+    for number in range(6):
+        np.save(data / f"{number}.npy", video_files.frames(60 + number, seed=number))
+    video_files.write_video(data / "film.mp4", video_files.frames(60))
+    (data / "broken.mp4").write_bytes(b"text")
+    flags = {"dataset": "videos", "image_width": 32, "n_past": 2, "n_future": 3, "n_eval": 8, "data_dir": data}
+
+    def prepare(name, fault=None):
+        folders = {"cache_dir": tmp_path / name / "cache", "out": tmp_path / name / "sheets"}
+        return harness.run("bin/prepare_data.py", fault, **flags, **folders)
+
+    whole = prepare("whole", Fault(moment="any"))
+    assert whole.status == 0 and whole.moments > 50, whole.text
+    expected = _contents(tmp_path / "whole")
+    assert len([name for name in expected if name.endswith(".npy")]) == 7
+    for count in sorted(rng.sample(range(1, whole.moments), 8)):
+        outcome = prepare("cut", Fault("SIGKILL", "any", count))
+        if outcome.status == 0:  # less is to be done each time
+            break
+        assert outcome.status == KILLED
+        there = {name: data for name, data in _contents(tmp_path / "cut").items() if ".aside-" not in name}
+        assert there.items() <= expected.items()
+    (tmp_path / "full").mkdir()
+    full = prepare("full", Fault("ENOSPC", "write", 3))
+    assert full.status == 1 and "No space left on device" in full.text and "Traceback" not in full.text, full.text
+    for name in ("cut", "full"):
+        assert prepare(name).status == 0
+        assert _contents(tmp_path / name) == expected
 
 
 def test_an_evaluation_that_was_killed_ends_with_the_same_tables(harness, tmp_path):
