@@ -157,7 +157,7 @@ def test_a_step_in_bfloat16_takes_its_batches_and_does_not_train(small, tmp_path
     writer.write(config, folder, "step", expected_steps=3)
     result = run(folder, "check")["check"]
     assert result["equal"]
-    assert result["tolerance"] == 1e-2
+    assert result["tolerance"] == 3e-2
     description = description_lib.read(folder)
     code, out = description_lib.read_code(folder, description), os.path.join(folder, "out")
     compiled = Executable(code, description, jax.devices("cpu")[0], out)

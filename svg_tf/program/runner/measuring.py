@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 # Of the losses of the first steps. A CPU computes float32 products in full, a GPU rounds their factors to TF32. Sums
 # over a batch are rounded otherwise too, and Adam's first updates enlarge it: with 100 clips of the SM-MNIST recipe
 # the losses of TensorFlow and JAX on a CPU were 1e-5 apart in the first step and 2e-4 in the second, the KL 2e-3.
+# In bfloat16 the second KL was 0.011 apart for SM-MNIST and 0.012 for BAIR, TensorFlow's own 0.027 from its float32.
 _TOLERANCES = {
     ("cpu", "float32"): 5e-3,
-    ("cpu", "bfloat16"): 1e-2,
+    ("cpu", "bfloat16"): 3e-2,
     ("gpu", "float32"): 2e-2,
     ("gpu", "bfloat16"): 5e-2,
 }
