@@ -75,6 +75,7 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(f"error: {sentence}")
 
     _open_outputs()
+    _check_text([os.path.abspath(__file__), os.getcwd(), *sys.argv])
     try:
         try:
             app.run(guarded, flags_parser=_parse)
@@ -93,6 +94,16 @@ def _open_outputs() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+
+
+def _check_text(given: list[str]) -> None:
+    """Fails where a path or a flag has bytes that are no letters to this Python: TensorFlow would not take them."""
+    for text in given:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            encoding = sys.getfilesystemencoding()
+            sys.exit(f"error: {text!a} is not text in {encoding}; set PYTHONUTF8=1, or rename what is not UTF-8")
 
 
 def _parse(arguments: list[str]) -> list[str]:

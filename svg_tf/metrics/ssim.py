@@ -1,6 +1,5 @@
 """Structural similarity (SSIM) of frames in [0, 1], after Wang et al., IEEE Trans. Image Processing 13(4), 2004."""
 
-import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,16 +8,16 @@ import tensorflow as tf
 
 from svg_tf.metrics.frame_pair import as_frame_pair
 
-# Numbers of the frames that a core takes at once, which take some twenty times their memory: 25 MB.
-_AT_ONCE = 80 * 64 * 64
-_CORES = os.cpu_count() or 1
+# Numbers of the frames that are taken at once, which take some seven times their memory, 300 MB. Fewer would be slower:
+# to begin a compiled part takes a tenth of a millisecond.
+_AT_ONCE = 2500 * 64 * 64
 
 
 class Window(NamedTuple):
     """What tells one SSIM from another.
 
     Attributes:
-        taps: weights of the window along an axis, which add up to 1; the window is their outer product.
+        taps: weights of the window along an axis, symmetric, which add up to 1; the window is their outer product.
         data_range: L in the constants (0.01 L)^2 and (0.03 L)^2.
         covariance_scale: factor of variances and covariances: 1 for weighted ones, n / (n - 1) for sample ones.
     """
@@ -91,130 +90,148 @@ def _similarity(truth: tf.Tensor, prediction: tf.Tensor, window: Window) -> tf.T
     return tf.reshape(scores, leading)
 
 
-class _Truth(NamedTuple):
-    """All that samples are compared to; height and width of the last three are swapped."""
-
-    frames: tf.Tensor  # [F, H, W, C]
-    columns: tf.Tensor  # means down the columns, where the window fits [F, W, H' * C]
-    mean: tf.Tensor  # of the window, where it fits [F, W', H' * C]
-    variance: tf.Tensor
-
-
 @tf.function(reduce_retracing=True)
 def _score_samples(truth: tf.Tensor, samples: tf.Tensor, window: Window, at_once: int) -> tf.Tensor:
     """SSIM of samples [S, F, H, W, C] with the truth [F, H, W, C]: float32 [S, F]."""
     prepared = _prepare(truth, window)
-    scores = _each(lambda group: _compare(prepared, group, window), _groups(samples, at_once))
-    return tf.reshape(scores, [-1, tf.shape(truth)[0]])[: tf.shape(samples)[0]]
+    return _in_groups(lambda group: _compare(prepared, group[0], window), [samples], at_once)
 
 
 @tf.function(reduce_retracing=True)
 def _score_pairs(truth: tf.Tensor, prediction: tf.Tensor, window: Window, at_once: int) -> tf.Tensor:
     """SSIM of frames with frames, [N, H, W, C] both: float32 [N]."""
-    pairs = tuple(_groups(x, at_once) for x in (truth, prediction))
-    scores = _each(lambda pair: _compare(_prepare(pair[0], window), pair[1], window), pairs)
-    return tf.reshape(scores, [-1])[: tf.shape(truth)[0]]
+    return _in_groups(lambda pair: _compare(_prepare(pair[0], window), pair[1], window), [truth, prediction], at_once)
 
 
-def _groups(x: tf.Tensor, size: int) -> tf.Tensor:
-    """[N, ...] -> [ceil(N / size), size, ...], filled up with zeros: XLA compiles for one shape then."""
-    x = tf.pad(x, [[0, -tf.shape(x)[0] % size], *[[0, 0]] * (x.shape.rank - 1)])
-    return tf.reshape(x, tf.concat([[-1, size], tf.shape(x)[1:]], axis=0))
+def _in_groups(function: Callable[[list[tf.Tensor]], tf.Tensor], inputs: list[tf.Tensor], most: int) -> tf.Tensor:
+    """Calls a function of the inputs [N, ...] with at most so many rows at once: [N, ...].
+
+    All groups have one shape, which is what XLA compiles for: zeros fill them up.
+    """
+    rows = tf.shape(inputs[0])[0]
+    size = -(-rows // -(-rows // most))
+
+    def grouped(x: tf.Tensor) -> tf.Tensor:
+        x = tf.pad(x, [[0, -rows % size], *[[0, 0]] * (x.shape.rank - 1)])
+        return tf.reshape(x, tf.concat([[-1, size], tf.shape(x)[1:]], axis=0))
+
+    scores = tf.map_fn(function, [grouped(x) for x in inputs], parallel_iterations=1, fn_output_signature=tf.float32)
+    return tf.reshape(scores, tf.concat([[-1], tf.shape(scores)[2:]], axis=0))[:rows]
 
 
-def _each(function: Callable[..., tf.Tensor], groups: tf.Tensor | tuple[tf.Tensor, ...]) -> tf.Tensor:
-    return tf.map_fn(function, groups, parallel_iterations=_CORES, fn_output_signature=tf.float32)
+class _Truth(NamedTuple):
+    """What samples are compared to. Frames lie flat, L = H * W * C; windows begin at P of the places."""
+
+    frames: tf.Tensor  # [F, L]
+    centred: tf.Tensor  # less each frame's mean [F, L]
+    deviation: tf.Tensor  # mean of the window, less the frame's [F, P]
+    mean: tf.Tensor  # of the window [F, P]
+    variance: tf.Tensor
+    shares: tf.Tensor  # of the windows in the score: none of those that go over an edge [P]
 
 
-# XLA is fast where a window slides over any axis but the last, and fuses no transposition well: hence two parts, down
-# the columns and along the rows, around one.
+# In a flat frame a window goes down the columns by steps of W * C, and along the rows by C. That makes long loops, which
+# XLA compiles well; windows that go over an edge are computed with the others and left out of the score. The columns
+# are a part of their own, or XLA would compute them anew for every place in the row.
+#
+# Samples y are compared with the truth x by their differences d = y - x:
+#
+#     SSIM = (1 - mean(d)^2 / (mean(x)^2 + mean(y)^2 + c1)) (1 - var(d) / (var(x) + var(y) + c2))
+#     var(y) = var(x) + var(d) + 2 cov(x, d)
+#
+# so that float32 loses the less the better a sample is. What is common to a frame is taken off first, since a small
+# variance would else be the difference of two large numbers.
 
 
 def _prepare(truth: tf.Tensor, window: Window) -> _Truth:
-    columns, variances = (_swap(maps, tf.shape(truth)[-1]) for maps in _columns_of_truth(truth, window))
-    return _Truth(truth, columns, *_rows_of_truth(columns, variances, window))
+    """The truth [F, H, W, C]."""
+    width, channels = tf.unstack(tf.shape(truth)[-2:])
+    flat = tf.reshape(truth, [tf.shape(truth)[0], -1])
+    average, centred, *columns = _columns_of_truth(flat, window, width * channels)
+    return _Truth(flat, centred, *_rows_of_truth(average, *columns, window, tf.shape(truth)[-3:]))
+
+
+# The truth's parts are in float64: they are made once for all samples.
+
+
+@tf.function(jit_compile=True)
+def _columns_of_truth(truth: tf.Tensor, window: Window, step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Of the truth [F, L]: its frames' means, what is above them, and this and its squares down the columns."""
+    exact = tf.cast(truth, tf.float64)
+    average = tf.reduce_mean(exact, axis=-1, keepdims=True)
+    centred = exact - average
+    return average, tf.cast(centred, tf.float32), _slide(centred, window, step), _slide(centred**2, window, step)
+
+
+@tf.function(jit_compile=True)
+def _rows_of_truth(
+    average: tf.Tensor, means: tf.Tensor, squares: tf.Tensor, window: Window, shape: tf.Tensor
+) -> tuple[tf.Tensor, ...]:
+    """The last four of _Truth, by what the columns gave, for frames of a shape [H, W, C]."""
+    height, width, channels = tf.unstack(shape)
+    deviation = _slide(means, window, channels)
+    variance = _slide(squares, window, channels) - tf.square(deviation)
+    rows, columns = height - len(window.taps) + 1, width - len(window.taps) + 1
+    fits = tf.range(tf.shape(deviation)[-1]) // channels % width < columns
+    shares = tf.cast(fits, tf.float64) / tf.cast(rows * columns * channels, tf.float64)
+    return tuple(tf.cast(x, tf.float32) for x in (deviation, deviation + average, variance, shares))
 
 
 def _compare(truth: _Truth, samples: tf.Tensor, window: Window) -> tf.Tensor:
     """SSIM of samples [..., F, H, W, C] with the truth: float32 [..., F]."""
-    columns = _columns_of_samples(truth.frames, samples, window)
-    return _rows_of_samples(truth, *(_swap(maps, tf.shape(samples)[-1]) for maps in columns), window)
-
-
-def _swap(maps: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
-    """[..., H, W * C] -> [..., W, H * C]."""
-    leading, (height, width) = tf.shape(maps)[:-2], tf.unstack(tf.shape(maps)[-2:])
-    maps = tf.transpose(tf.reshape(maps, [-1, height, width // channels, channels]), [0, 2, 1, 3])
-    return tf.reshape(maps, tf.concat([leading, [width // channels, height * channels]], axis=0))
-
-
-def _flat_rows(frames: tf.Tensor) -> tf.Tensor:
-    """[..., H, W, C] -> [..., H, W * C]."""
-    return tf.reshape(frames, tf.concat([tf.shape(frames)[:-2], [tf.reduce_prod(tf.shape(frames)[-2:])]], axis=0))
+    width, channels = tf.unstack(tf.shape(samples)[-2:])
+    flat = tf.reshape(samples, tf.concat([tf.shape(samples)[:-3], [-1]], axis=0))
+    differences, offset = _differences(truth.frames, flat)
+    columns = _columns(truth.centred, differences, window, width * channels)
+    return _rows(truth, offset, *columns, window, channels)
 
 
 @tf.function(jit_compile=True)
-def _columns_of_truth(truth: tf.Tensor, window: Window) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and variance down the columns, [..., H', W * C]."""
-    x = _Deviations(_flat_rows(truth), window)
-    return x.mean(), x.covariance(x)
+def _differences(truth: tf.Tensor, samples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Samples [..., F, L] less the truth [F, L] and less the mean of that, and this mean [..., F, 1]."""
+    differences = samples - truth
+    offset = tf.reduce_mean(differences, axis=-1, keepdims=True)
+    return differences - offset, offset
 
 
 @tf.function(jit_compile=True)
-def _columns_of_samples(truth: tf.Tensor, samples: tf.Tensor, window: Window) -> tuple[tf.Tensor, ...]:
-    """As _columns_of_truth, of samples, and then their covariance with the truth."""
-    x, y = (_Deviations(_flat_rows(frames), window) for frames in (truth, samples))
-    return y.mean(), y.covariance(y), x.covariance(y)
-
-
-# The variance of a window is the mean of its columns' variances and the variance of their means.
+def _columns(truth: tf.Tensor, differences: tf.Tensor, window: Window, step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """The differences, their squares, and their products with the truth, down the columns."""
+    maps = (differences, tf.square(differences), truth * differences)
+    return tuple(_slide(x, window, step) for x in maps)
 
 
 @tf.function(jit_compile=True)
-def _rows_of_truth(means: tf.Tensor, variances: tf.Tensor, window: Window) -> tuple[tf.Tensor, tf.Tensor]:
-    x = _Deviations(means, window)
-    return x.mean(), _slide(variances, window) + x.covariance(x)
-
-
-@tf.function(jit_compile=True)
-def _rows_of_samples(
-    truth: _Truth, means: tf.Tensor, variances: tf.Tensor, covariances: tf.Tensor, window: Window
+def _rows(
+    truth: _Truth,
+    offset: tf.Tensor,
+    means: tf.Tensor,
+    squares: tf.Tensor,
+    products: tf.Tensor,
+    window: Window,
+    step: tf.Tensor,
 ) -> tf.Tensor:
-    x, y = _Deviations(truth.columns, window), _Deviations(means, window)
-    squares = truth.variance + _slide(variances, window) + y.covariance(y)
-    product = _slide(covariances, window) + x.covariance(y)
-    mean_x, mean_y = truth.mean, y.mean()
-    c1, c2 = (0.01 * window.data_range) ** 2, (0.03 * window.data_range) ** 2
-    luminance = (2.0 * mean_x * mean_y + c1) / (tf.square(mean_x) + tf.square(mean_y) + c1)
-    structure = (2.0 * window.covariance_scale * product + c2) / (window.covariance_scale * squares + c2)
-    return tf.reduce_mean(luminance * structure, axis=[-2, -1])
+    """The score [..., F] of what _columns gives."""
+    mean, square, product = (_slide(x, window, step) for x in (means, squares, products))
+    variance = square - tf.square(mean)  # of the differences
+    covariance = product - truth.deviation * mean  # with the truth
+    mean += offset
+    c1, c2 = (0.01 * window.data_range) ** 2, (0.03 * window.data_range) ** 2 / window.covariance_scale
+    powers = tf.square(truth.mean) + tf.square(truth.mean + mean) + c1
+    variances = 2.0 * (truth.variance + covariance) + variance + c2
+    lost = (tf.square(mean) * (variances - variance) + powers * variance) / (powers * variances)
+    return 1.0 - tf.linalg.matvec(lost, truth.shares)
 
 
-class _Deviations:
-    """What the pixels of each window, down the columns, are above its middle one.
+def _slide(x: tf.Tensor, window: Window, step: tf.Tensor) -> tf.Tensor:
+    """The window's weighted sum of every step-th number from each on: [..., N] -> [..., N - (len(taps) - 1) step].
 
-    Moments about the middle pixel keep float32 exact: about 0, the small variance of bright frames is the difference
-    of two large numbers, and off by more than the constants that it is held against.
+    From the outermost in, since small numbers that are added first are rounded least.
     """
-
-    def __init__(self, maps: tf.Tensor, window: Window) -> None:
-        last = len(window.taps) - 1
-        parts = [maps[..., i : i - last or None, :] for i in range(last + 1)]
-        self._middle, self._taps = parts[last // 2], window.taps
-        self._parts = [part - self._middle for part in parts]
-
-    def mean(self) -> tf.Tensor:
-        return self._middle + self._weighted(self._parts)
-
-    def covariance(self, other: "_Deviations") -> tf.Tensor:
-        products = [a * b for a, b in zip(self._parts, other._parts, strict=True)]
-        return self._weighted(products) - self._weighted(self._parts) * other._weighted(other._parts)
-
-    def _weighted(self, parts: list[tf.Tensor]) -> tf.Tensor:
-        return sum(tap * part for tap, part in zip(self._taps, parts, strict=True))
-
-
-def _slide(maps: tf.Tensor, window: Window) -> tf.Tensor:
-    """The window's mean down the columns, where it fits."""
-    last = len(window.taps) - 1
-    return sum(tap * maps[..., i : i - last or None, :] for i, tap in enumerate(window.taps))
+    last, half = len(window.taps) - 1, len(window.taps) // 2
+    size = tf.shape(x)[-1] - last * step
+    parts = [x[..., i * step : i * step + size] for i in range(last + 1)]
+    total = window.taps[0] * (parts[0] + parts[last])
+    for i in range(1, half):
+        total += window.taps[i] * (parts[i] + parts[last - i])
+    return total + window.taps[half] * parts[half]
