@@ -192,6 +192,14 @@ def test_a_sound_file_has_no_video(tmp_path):
         read(tmp_path / "a.mp4")
 
 
+def test_a_title_in_another_encoding_is_no_obstacle(tmp_path):
+    video_files.write_video(tmp_path / "a.mkv", video_files.frames(5), title="caf?")
+    data = (tmp_path / "a.mkv").read_bytes()
+    assert b"caf?" in data
+    (tmp_path / "a.mkv").write_bytes(data.replace(b"caf?", "caf\u00e9".encode("latin-1")))
+    assert len(read(tmp_path / "a.mkv")) == 5
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="the sample videos are not here")
 def test_real_videos_are_decoded_whole():
     counts = {"kth/videos/person01_boxing_d1_uncomp.avi": 360, "kth/videos/person01_walking_d1_uncomp.avi": 555}

@@ -6,7 +6,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import av
 import numpy as np
@@ -20,6 +20,8 @@ VIDEO_ENDINGS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 ARRAY_ENDINGS = (".npy", ".npz")
 IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png")
 
+# Titles may be in any encoding. PyAV 19 takes them all, and the ones before it when they are told to.
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 # FFmpeg's default filter, with its exact arithmetic: without it colours come out 1.5 of 255 too dark.
 _BICUBIC = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _LOST_FRAMES = 1.5  # a container's duration is rounded; more missing than this, and the file was cut short
@@ -96,7 +98,7 @@ def _shaped(frames: Iterator[av.VideoFrame], form: Form, size: tuple[int, int] |
 
 def _video(path: str) -> Iterator[av.VideoFrame]:
     _check_bytes(path)
-    with av.open(path, metadata_errors="replace") as container:
+    with av.open(path, **_LENIENT) as container:
         if not container.streams.video:
             raise DataError("has no video stream")
         stream = container.streams.video[0]
