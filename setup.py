@@ -21,7 +21,7 @@ setup(
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py>=2.1",
-        "av>=18",  # decodes videos, with its own copy of FFmpeg
+        "av>=18,<20",  # decodes videos, with its own copy of FFmpeg
         "importlib_resources>=6.4",  # TensorFlow Datasets needs it and does not say so
         "jinja2>=3.1",  # the report's page
         "keras>=3.12,<4",
