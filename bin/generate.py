@@ -1,39 +1,6 @@
-"""Draws futures of a run's test clips: python bin/generate.py --run_dir=runs/demo"""
+"""The command `svg-tf generate`."""
 
-import config_flags
-import run_flags
-from absl import flags
-
-flags.adopt_module_key_flags(run_flags)  # --help shows them
-_N_CLIPS = flags.DEFINE_integer("n_clips", 20, "test clips to score, the first of the test set", lower_bound=1)
-_N_SHOWN = flags.DEFINE_integer("n_shown", 4, "clips to show, the first of those scored", lower_bound=1)
-_N_SAMPLES = flags.DEFINE_integer("n_samples", 20, "futures of each clip", lower_bound=1, upper_bound=4096)
-_HORIZON = flags.DEFINE_integer("horizon", 0, "predicted frames; 0 is n_eval less n_past", lower_bound=0)
-_SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
-_OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/samples/futures")
-
-
-def main() -> None:
-    """Parses, draws and prints the scores."""
-    config = run_flags.config()
-    folder = run_flags.folder_to_write(_OUT.value, "samples", "futures")
-    from svg_tf import futures  # TensorFlow takes seconds to load: a wrong flag is told before
-
-    result = futures.draw(
-        config,
-        checkpoint=run_flags.checkpoint(),
-        n_clips=_N_CLIPS.value,
-        n_shown=_N_SHOWN.value,
-        n_samples=_N_SAMPLES.value,
-        horizon=_HORIZON.value or config.n_eval - config.n_past,
-        seed=_SEED.value,
-        folder=folder,
-    )
-    print(f"{result.n_clips} test clips, predicted frames only:")
-    for name, values in result.table.items():
-        print(f"  {name:<16}" + "  ".join(f"{metric} {value:6.3f}" for metric, value in values.items()))
-    print(f"wrote {folder}/futures.gif and a strip of each clip in it")
-
+from svg_tf.cli.generate import main
 
 if __name__ == "__main__":
-    config_flags.run(main)
+    main()

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from svg_tf import losses, noise
-from svg_tf.models.recurrent import StackState
+from svg_tf.models.lstm import StackState
 from svg_tf.models.svg import SVG, Gaussian, time_major
 
 

@@ -10,11 +10,12 @@ import video_files
 from broken_files import cuts, flips
 from conftest import SMALL
 
-from svg_tf import checkpoints, training
 from svg_tf.config import Config
 from svg_tf.data import bair, digits
 from svg_tf.data.videos import Videos
 from svg_tf.torch_import import importer, plan
+from svg_tf.training import checkpoints
+from svg_tf.training import train as training
 
 VIDEOS = Config(dataset="videos", image_width=32, channels=3, n_past=1, n_future=1, n_eval=2)
 BAIR = Config(dataset="bair", channels=3, n_past=2, n_future=4, n_eval=30)

@@ -77,13 +77,12 @@ class Harness:
 def _serve():
     for name in ("bin", "export"):
         sys.path.append(str(ROOT / name))
-    import exporting  # noqa: F401 so that the children need not
     from tensorflow.python.eager import context
 
     import svg_tf.report  # noqa: F401
-    from svg_tf import training  # noqa: F401
     from svg_tf.data import digits, moving_mnist, videos  # noqa: F401
     from svg_tf.evaluation import evaluate  # noqa: F401
+    from svg_tf.serving import exporting  # noqa: F401 so that the children need not
 
     assert context._context is None or not context._context._initialized  # its threads would not survive a fork
     for line in sys.stdin:
@@ -198,7 +197,7 @@ class _Child:
         setattr(module, name, call)
 
     def _patch_steps(self):
-        from svg_tf import training
+        from svg_tf.training import train as training
 
         def begin(callback, batch, logs=None):
             self._steps += 1
@@ -207,9 +206,10 @@ class _Child:
         training.Saver.on_train_batch_begin = begin
 
     def _patch_open(self):
-        from svg_tf import checkpoints, files
+        from svg_tf import files
         from svg_tf.data import videos
         from svg_tf.evaluation import results, store
+        from svg_tf.training import checkpoints
 
         child = self
 

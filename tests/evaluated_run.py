@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from conftest import SMALL
 
-from svg_tf import checkpoints
 from svg_tf.config import Config
 from svg_tf.evaluation import evaluate as evaluate_module
 from svg_tf.evaluation import predictors
 from svg_tf.evaluation.evaluate import Options, evaluate
 from svg_tf.models.svg import SVG
+from svg_tf.training import checkpoints
 
 
 @contextlib.contextmanager

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cpp_runtime
-import exporting
 import numpy as np
 from conftest import SMALL
 from lively_weights import enliven
-from request_checks import Limits
 
-from svg_tf import checkpoints
 from svg_tf.config import Config
 from svg_tf.models.svg import SVG
+from svg_tf.serving import exporting
+from svg_tf.serving.request_checks import Limits
+from svg_tf.training import checkpoints
 
 LIMITS = Limits(horizon=4, max_samples=100, max_horizon=30)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from svg_tf.benchmarks import data
-from svg_tf.benchmarks.data import DataRates, Rate
+from benchmarks import data
+from benchmarks.data import DataRates, Rate
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ["--digits=embedded", "--digit_size=16", "--image_width=32", "--base_width=4", "--g_dim=8", "--rnn_size=8"]

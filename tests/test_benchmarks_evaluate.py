@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from svg_tf.benchmarks import evaluate
+from benchmarks import evaluate
 from svg_tf.evaluation.measures import PLAIN
 
 

@@ -1,7 +1,7 @@
 import exported_model
 import pytest
 
-from svg_tf.benchmarks import serve
+from benchmarks import serve
 
 
 def test_the_saved_model_and_the_direct_rollout_are_timed_on_the_same_frames():

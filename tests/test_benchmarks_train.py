@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf.benchmarks import flops, generate, plain, timing, train
+from benchmarks import flops, generate, plain, timing, train
 from svg_tf.models.svg import SVG
 
 
@@ -94,7 +94,7 @@ def test_every_form_of_generation_is_measured(small):
 
 
 def test_the_pytorch_model_has_the_sizes_of_ours(small):
-    torch_model = pytest.importorskip("svg_tf.benchmarks.torch_model", reason="PyTorch is not installed")
+    torch_model = pytest.importorskip("benchmarks.torch_model", reason="PyTorch is not installed")
     for backbone in ("dcgan", "vgg"):
         config = small(backbone=backbone, image_width=64)
         theirs = torch_model.TorchSVG(vars(config))

@@ -3,7 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from svg_tf import checkpoints, training
+from svg_tf.training import checkpoints
+from svg_tf.training import train as training
 
 
 def _arrays(model):

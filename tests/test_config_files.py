@@ -3,13 +3,13 @@
 import dataclasses
 import json
 
-import config_flags
 import pytest
 from absl import flags
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_properties import FIELDS, check_sentence, fast, from_flags
 
+from svg_tf.cli import flags as config_flags
 from svg_tf.config import Config, ConfigError
 
 # config.json, edited by hand.

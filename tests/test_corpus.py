@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import user_errors
 from corpus import KINDS
+
+from svg_tf.cli import errors as user_errors
 
 MEMORY = 64 * 2**20  # that a case may take at most
 COUNT = 10  # random cases of a file and a kind; the slow test has more

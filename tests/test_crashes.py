@@ -13,7 +13,7 @@ import pytest
 from conftest import SMALL
 from crash_harness import KILLED, Fault, Harness
 
-from svg_tf import checkpoints
+from svg_tf.training import checkpoints
 
 STEPS_PER_EPOCH = 12
 SIZES = {

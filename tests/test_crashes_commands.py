@@ -6,12 +6,13 @@ import random
 from pathlib import Path
 
 import exported_model
-import manifest
 import numpy as np
 import pytest
 import video_files
 from crash_harness import KILLED, Fault, Harness
 from evaluated_run import make_run, tables
+
+from svg_tf.serving import manifest
 
 pytestmark = pytest.mark.slow
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svg_tf import checkpoints, distribution, training
 from svg_tf.config import ConfigError
-from svg_tf.rendezvous import Cluster
+from svg_tf.training import checkpoints, distribution
+from svg_tf.training import train as training
+from svg_tf.training.rendezvous import Cluster
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -186,7 +187,7 @@ def _assert_same_course(one, two):
 _CRASHING_ON_TWO_DEVICES = textwrap.dedent("""
     import sys
     import tensorflow as tf
-    from svg_tf import training
+    from svg_tf.training import train as training
     from svg_tf.config import Config
 
     def crash(self, batch, logs=None):

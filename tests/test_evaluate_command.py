@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from conftest import SMALL
 
-from svg_tf import checkpoints
 from svg_tf.config import Config
 from svg_tf.evaluation.evaluate import Options, evaluate
 from svg_tf.models.svg import SVG
+from svg_tf.training import checkpoints
 
 ROOT = Path(__file__).resolve().parents[1]
 N_CLIPS = 12

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from evaluated_run import by_name, csv_rows, kept_models, make_run, run_evaluation, tables
 
-from svg_tf import checkpoints
 from svg_tf.config import ConfigError
 from svg_tf.evaluation.scoring import Scorer
+from svg_tf.training import checkpoints
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,14 +5,13 @@ import sys
 from pathlib import Path
 
 import exported_model
-import future_request
 import numpy as np
-import picture_files
 import pytest
-from export_error import ExportError
 from PIL import Image
 
 from svg_tf import noise
+from svg_tf.serving import future_request, picture_files
+from svg_tf.serving.error import ExportError
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -3,20 +3,17 @@ import json
 import os
 
 import exported_model
-import exporting
-import inspection
 import keras
 import numpy as np
 import pytest
-import sampler
 import tensorflow as tf
-import wire
-from export_error import ExportError
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 
 from svg_tf import noise, rollout
-from svg_tf.checkpoints import CheckpointError
 from svg_tf.config import Config
+from svg_tf.serving import exporting, inspection, sampler, wire
+from svg_tf.serving.error import ExportError
+from svg_tf.training.checkpoints import CheckpointError
 
 
 @pytest.fixture(scope="module")

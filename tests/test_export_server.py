@@ -18,17 +18,18 @@ from pathlib import Path
 
 import exported_model
 import numpy as np
-import picture_files
 import pytest
-from export_error import ExportError
 
 from svg_tf import rollout
+from svg_tf.serving import picture_files
+from svg_tf.serving.error import ExportError
 
 pytest.importorskip("tensorflow_serving", reason="not run: needs the package tensorflow-serving-api")
 
 import loopback  # noqa: E402
-from grpc_client import GrpcClient  # noqa: E402
-from rest_client import RestClient  # noqa: E402
+
+from svg_tf.serving.grpc_client import GrpcClient  # noqa: E402
+from svg_tf.serving.rest_client import RestClient  # noqa: E402
 
 SERVING = Path(__file__).resolve().parents[1] / "export" / "serving"
 SERVERS = ["loopback", "loopback, merging", "tensorflow_model_server", "tensorflow_model_server, batching"]

@@ -1,11 +1,11 @@
 import cpp_runtime
 import exported_model
 import numpy as np
-import picture_files
 import pytest
 import tensorflow as tf
 
 from svg_tf import losses, noise, rollout
+from svg_tf.serving import picture_files
 
 KINDS = [
     {},

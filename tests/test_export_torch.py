@@ -8,14 +8,15 @@ import pytest
 from test_commands import run
 from torch_files import assert_same
 
-from svg_tf import checkpoints, futures
 from svg_tf.config import Config, ConfigError
+from svg_tf.evaluation import futures
 from svg_tf.models.svg import SVG
 from svg_tf.torch_import import exporter, importer
 from svg_tf.torch_import.checkpoint import read_checkpoint
 from svg_tf.torch_import.mapping import torch_weights
 from svg_tf.torch_import.plan import plan_import
 from svg_tf.torch_import.writer import write_state_dicts
+from svg_tf.training import checkpoints
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "checkpoints"
 

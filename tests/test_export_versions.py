@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-import versions
-from export_error import ExportError
+
+from svg_tf.serving import versions
+from svg_tf.serving.error import ExportError
 
 EXPORT = Path(__file__).resolve().parents[1] / "export"
 

@@ -1,7 +1,8 @@
 import pytest
-import wire
 from tensorflow.core.framework.tensor_shape_pb2 import TensorShapeProto
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
+
+from svg_tf.serving import wire
 
 
 def test_messages_are_read_as_the_library_wrote_them():

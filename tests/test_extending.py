@@ -10,10 +10,11 @@ import pytest
 import tensorflow as tf
 from evaluated_run import make_run
 
-from svg_tf import futures, registry, rollout, training
+from svg_tf import registry, rollout
 from svg_tf.config import ConfigError
 from svg_tf.data.dataset import make_dataset
-from svg_tf.evaluation import definitions, measures
+from svg_tf.evaluation import definitions, futures, measures
+from svg_tf.training import train as training
 
 SHORT = {"epochs": 1, "steps_per_epoch": 2, "n_samples": 1}
 

@@ -5,10 +5,12 @@ import os
 import numpy as np
 import pytest
 
-from svg_tf import checkpoints, futures, noise, rollout
+from svg_tf import noise, rollout
 from svg_tf.data.dataset import make_dataset
+from svg_tf.evaluation import futures
 from svg_tf.metrics.ssim import ssim
 from svg_tf.models.svg import SVG
+from svg_tf.training import checkpoints
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf.checkpoints import CheckpointError
 from svg_tf.config import ConfigError
 from svg_tf.metrics import fvd as fvd_module
 from svg_tf.metrics.frechet import Moments, frechet_distance
 from svg_tf.metrics.fvd import load
+from svg_tf.training.checkpoints import CheckpointError
 
 _HANDLE = "https://tfhub.dev/deepmind/i3d-kinetics-400/1"
 

@@ -7,12 +7,14 @@ import pytest
 from original_files import FLAGS, drop, put, small_networks, tensors_of, write_file
 from test_commands import run
 
-from svg_tf import futures, rollout, training
+from svg_tf import rollout
 from svg_tf.config import Config, ConfigError
+from svg_tf.evaluation import futures
 from svg_tf.models.svg import SVG
 from svg_tf.torch_import import importer
 from svg_tf.torch_import.plan import plan_import
 from svg_tf.torch_import.records import TorchFileError
+from svg_tf.training import train as training
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "checkpoints"
 REFERENCE = {

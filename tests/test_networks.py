@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf.models import blocks, dcgan, vgg
-from svg_tf.models.normalization import BatchNorm
+from svg_tf.models import dcgan, vgg
+from svg_tf.models import layers as blocks
+from svg_tf.models.batch_norm import BatchNorm
 from svg_tf.models.pixel_conv import PixelConv
 
 BACKBONES = [pytest.param(dcgan, id="dcgan"), pytest.param(vgg, id="vgg")]

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf import checkpoints, loop, losses, noise, rollout, training
+from svg_tf import losses, noise, rollout
 from svg_tf.metrics.psnr import psnr
 from svg_tf.metrics.ssim import ssim
-from svg_tf.training import NonFiniteError
+from svg_tf.training import checkpoints, loop
+from svg_tf.training import train as training
+from svg_tf.training.train import NonFiniteError
 
 RATE = 0.002  # as published
 STEPS = 30

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf.optimizer import Adam
+from svg_tf.training.optimizer import Adam
 
 
 def _updates(optimizer, jit, steps=5):

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from svg_tf import progress
-from svg_tf.progress import ProgressBar, StartUp
+from svg_tf.training import progress
+from svg_tf.training.progress import ProgressBar, StartUp
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import config_flags
 import numpy as np
 import pytest
 from absl import flags
@@ -10,6 +9,7 @@ from conftest import SMALL
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from svg_tf.cli import flags as config_flags
 from svg_tf.config import Config, ConfigError
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
@@ -189,7 +189,8 @@ def tiny():
 
 
 def check_it_works(config):
-    from svg_tf import noise, rollout, training
+    from svg_tf import noise, rollout
+    from svg_tf.training import train as training
 
     model = training.compiled_model(config)
     shape = (config.batch_size, config.n_frames, config.image_width, config.image_width, config.channels)

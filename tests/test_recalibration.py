@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from svg_tf import recalibration
 from svg_tf.config import ConfigError
 from svg_tf.data.dataset import make_dataset
-from svg_tf.models.normalization import BatchNorm
+from svg_tf.models.batch_norm import BatchNorm
 from svg_tf.models.svg import SVG
+from svg_tf.training import recalibration
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from svg_tf.models.recurrent import LSTM, FramePredictor, GaussianLSTM
+from svg_tf.models.lstm import LSTM, FramePredictor, GaussianLSTM
 
 
 def _seed():

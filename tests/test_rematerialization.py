@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf import memory, training
-from svg_tf.models.normalization import BatchNorm
+from svg_tf import memory
+from svg_tf.models.batch_norm import BatchNorm
 from svg_tf.models.svg import SVG
+from svg_tf.training import train as training
 
 BACKBONES = ["dcgan", "vgg"]
 

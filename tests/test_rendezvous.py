@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from svg_tf import rendezvous
 from svg_tf.config import ConfigError
-from svg_tf.rendezvous import Cluster, PeerError
+from svg_tf.training import rendezvous
+from svg_tf.training.rendezvous import Cluster, PeerError
 
 TERMS = {"beta": 0.1, "the latest checkpoint": None}
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf import replicas
+from svg_tf.models import replicas
 
 
 class _Context:

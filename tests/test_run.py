@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from svg_tf import run
 from svg_tf.config import Config, ConfigError
+from svg_tf.training import run
 
 
 def test_a_new_run_is_made_and_the_same_one_opened_again(small):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf import schedules
+from svg_tf.training import schedules
 
 
 def _rates(config, steps):

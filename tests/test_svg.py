@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf import schedules, training
 from svg_tf.models.svg import SVG
+from svg_tf.training import schedules
+from svg_tf.training import train as training
 
 KINDS = [
     {"prior": "learned"},

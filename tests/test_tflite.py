@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tflite_conversion
-import tflite_converter
-import tflite_device
-import tflite_export
 import tflite_models
-import tflite_timing
 from PIL import Image
 
-from svg_tf import checkpoints
 from svg_tf.config import ConfigError
+from svg_tf.tflite import conversion as tflite_conversion
+from svg_tf.tflite import converter as tflite_converter
+from svg_tf.tflite import device as tflite_device
+from svg_tf.tflite import export as tflite_export
+from svg_tf.tflite import timing as tflite_timing
+from svg_tf.training import checkpoints
 
 SCRIPT = Path(__file__).resolve().parents[1] / "export" / "tflite.py"
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tflite_models
-import tflite_module
-from tflite_calibration import examples
 
 from svg_tf import noise
+from svg_tf.tflite import module as tflite_module
+from svg_tf.tflite.calibration import examples
 
 
 @pytest.mark.parametrize("changes", [{}, {"prior": "none"}], ids=str)

@@ -1,10 +1,11 @@
 import keras
 import pytest
 import tensorflow as tf
-import tflite_contents
-import tflite_converter
 import tflite_models
-from tflite_contents import Contents
+
+from svg_tf.tflite import contents as tflite_contents
+from svg_tf.tflite import converter as tflite_converter
+from svg_tf.tflite.contents import Contents
 
 KERNELS = [1_000_000, 1_000]
 

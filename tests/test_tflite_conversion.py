@@ -1,6 +1,7 @@
 import pytest
-import tflite_conversion
-from tflite_conversion import ConversionError
+
+from svg_tf.tflite import conversion as tflite_conversion
+from svg_tf.tflite.conversion import ConversionError
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tflite_contents
 import tflite_models
-from tflite_device import Device
 
 from svg_tf import noise, rollout
+from svg_tf.tflite import contents as tflite_contents
+from svg_tf.tflite.device import Device
 
 pytestmark = tflite_models.needs_interpreter
 HORIZON = 4

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tflite_eps
 
 from svg_tf import noise
+from svg_tf.tflite import eps as tflite_eps
 
 
 def test_philox_gives_the_published_words():

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tflite_models
-import tflite_module
 
 from svg_tf import noise, rollout
+from svg_tf.tflite import module as tflite_module
 
 HORIZON = 4
 _TRACED = {}  # by the model's kind: tracing is what takes the time

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from tflite_quality import Quality
+
+from svg_tf.tflite.quality import Quality
 
 TRUTH = np.random.default_rng(0).random((4, 12, 8, 8, 1), np.float32)
 REFERENCE = TRUTH + np.float32(0.1)

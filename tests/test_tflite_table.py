@@ -1,8 +1,8 @@
 import json
 
-import tflite_table
-from tflite_quality import Quality
-from tflite_table import Row
+from svg_tf.tflite import table as tflite_table
+from svg_tf.tflite.quality import Quality
+from svg_tf.tflite.table import Row
 
 ROWS = [
     Row("TensorFlow, step", None, Quality(200.0, 0.0, 20.0, 0.0, 0.0), 3.0, [2.0, 1.5]),

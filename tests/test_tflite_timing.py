@@ -2,8 +2,9 @@ import time
 
 import numpy as np
 import tflite_models
-import tflite_module
-import tflite_timing
+
+from svg_tf.tflite import module as tflite_module
+from svg_tf.tflite import timing as tflite_timing
 
 
 def test_the_least_of_several_calls_counts_and_the_first_does_not(monkeypatch):

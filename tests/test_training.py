@@ -12,8 +12,9 @@ import pytest
 from conftest import SMALL
 from PIL import Image
 
-from svg_tf import checkpoints, training
 from svg_tf.config import Config, ConfigError
+from svg_tf.training import checkpoints
+from svg_tf.training import train as training
 
 
 def _latest(config):
@@ -172,7 +173,7 @@ def test_weights_that_are_not_finite_are_not_saved(small, monkeypatch):
 
 _TRAIN = textwrap.dedent("""
     import sys
-    from svg_tf import training
+    from svg_tf.training import train as training
     from svg_tf.config import Config
     training.train(Config.load(sys.argv[1]))
 """)

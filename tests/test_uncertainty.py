@@ -13,10 +13,10 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from svg_tf import checkpoints
 from svg_tf.config import ConfigError
 from svg_tf.models.svg import SVG
 from svg_tf.report import inputs
+from svg_tf.training import checkpoints
 from svg_tf.uncertainty import analysis, applicability, detection, sequences, spread
 from svg_tf.uncertainty.detection import Course
 

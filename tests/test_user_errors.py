@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import user_errors
 
+from svg_tf.cli import errors as user_errors
 from svg_tf.config import Config, ConfigError
 from svg_tf.data import kth_actions, records, stored_video
 from svg_tf.data.dataset import make_dataset

@@ -4,10 +4,10 @@ import importlib.util
 import os
 
 import pytest
-import tflite_converter
-import tflite_module
 
 from svg_tf.models.svg import SVG
+from svg_tf.tflite import converter as tflite_converter
+from svg_tf.tflite import module as tflite_module
 
 KINDS = [
     {"prior": "learned", "predictor_layers": 2},

@@ -10,9 +10,10 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from svg_tf import checkpoints, distribution, loop, training
 from svg_tf.config import Config
 from svg_tf.data.dataset import make_dataset
+from svg_tf.training import checkpoints, distribution, loop
+from svg_tf.training import train as training
 
 STEPS = 3
 

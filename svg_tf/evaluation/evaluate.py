@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from svg_tf import checkpoints
 from svg_tf.config import Config, ConfigError
 from svg_tf.data.errors import DataError
 from svg_tf.evaluation import definitions, machine, measures, predictors, results
@@ -18,6 +17,7 @@ from svg_tf.evaluation.protocols import N_SAMPLES, Setting, resolve
 from svg_tf.evaluation.scoring import Scorer
 from svg_tf.evaluation.store import Store
 from svg_tf.models.svg import SVG
+from svg_tf.training import checkpoints
 
 # Fields of Config that decide no score: places, and what only training reads beyond the weights that it made.
 _PLACES = ("run_dir", "data_dir", "cache_dir")
@@ -70,7 +70,7 @@ def evaluate(config: Config, options: Options, folder: str) -> dict[str, Any]:
     path = checkpoints.load_weights(model, config.run_dir, options.checkpoint)
     recalibration = None
     if options.recalibrate_bn:
-        from svg_tf.recalibration import recalibrate
+        from svg_tf.training.recalibration import recalibrate
 
         recalibration = recalibrate(model, setting.config, options.recalibrate_bn, options.recalibrate_over)
     clips = TestClips(setting)

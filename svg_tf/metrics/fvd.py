@@ -12,8 +12,8 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from svg_tf.checkpoints import CheckpointError
 from svg_tf.config import ConfigError
+from svg_tf.training.checkpoints import CheckpointError
 
 _HANDLE = "https://tfhub.dev/deepmind/i3d-kinetics-400/1"
 _SIGNATURE = "default"

@@ -7,7 +7,8 @@ import keras
 import tensorflow as tf
 
 from svg_tf.models import rematerialization
-from svg_tf.models.blocks import (
+from svg_tf.models.batch_norm import BatchNorm
+from svg_tf.models.layers import (
     CodeHead,
     CodeStem,
     ConvBlock,
@@ -17,7 +18,6 @@ from svg_tf.models.blocks import (
     stage_widths,
     with_leading_rows,
 )
-from svg_tf.models.normalization import BatchNorm
 from svg_tf.models.pixel_conv import PixelConv
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from svg_tf.models.normalization import statistics_held
+from svg_tf.models.batch_norm import statistics_held
 
 
 def apply(block: Callable[..., tf.Tensor], *inputs: tf.Tensor, remat: bool) -> tf.Tensor:

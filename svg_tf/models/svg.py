@@ -5,10 +5,12 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from svg_tf import losses, noise, registry, replicas, schedules
+from svg_tf import losses, noise, registry
 from svg_tf.config import Config
 from svg_tf.losses import Losses
-from svg_tf.models.recurrent import FramePredictor, GaussianLSTM
+from svg_tf.models import replicas
+from svg_tf.models.lstm import FramePredictor, GaussianLSTM
+from svg_tf.training import schedules
 
 Gaussian = tuple[tf.Tensor, tf.Tensor]  # mean and logvar, float32 [T, B, Z] each
 

@@ -1,11 +1,11 @@
 """A run's weights as PyTorch state dictionaries under the original code's names."""
 
-from svg_tf import checkpoints
 from svg_tf.config import Config, ConfigError
 from svg_tf.models.svg import SVG
 from svg_tf.torch_import.mapping import torch_weights
 from svg_tf.torch_import.options import options_of
 from svg_tf.torch_import.writer import write_state_dicts
+from svg_tf.training import checkpoints
 
 
 def export_run(run_dir: str, path: str, which: str = "best") -> str:

@@ -3,12 +3,13 @@
 import os
 import tempfile
 
-from svg_tf import checkpoints, training
 from svg_tf.config import ConfigError
 from svg_tf.models.svg import SVG
 from svg_tf.torch_import.mapping import assign_torch_weights
 from svg_tf.torch_import.plan import Plan
 from svg_tf.torch_import.records import TorchFileError
+from svg_tf.training import checkpoints
+from svg_tf.training import train as training
 
 
 def write_run(plan: Plan) -> SVG:

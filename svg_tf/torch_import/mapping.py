@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from svg_tf.models import dcgan
-from svg_tf.models.blocks import CodeHead, CodeStem, SkipConv
-from svg_tf.models.recurrent import LSTMStack
+from svg_tf.models.layers import CodeHead, CodeStem, SkipConv
+from svg_tf.models.lstm import LSTMStack
 from svg_tf.models.svg import SVG
 
 Arrays = list[np.ndarray]

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from svg_tf import checkpoints, files
+from svg_tf import files
 from svg_tf.config import Config
 from svg_tf.models.svg import SVG
+from svg_tf.training import checkpoints
 from svg_tf.uncertainty import aftermath, applicability, detection, document, figures
 from svg_tf.uncertainty.aftermath import Aftermath
 from svg_tf.uncertainty.detection import Course

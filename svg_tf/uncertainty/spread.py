@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from svg_tf import losses
 from svg_tf.config import Config
-from svg_tf.models.recurrent import GaussianLSTM
+from svg_tf.models.lstm import GaussianLSTM
 from svg_tf.models.svg import SVG, time_major
 from svg_tf.uncertainty.sequences import Batch, turns
 

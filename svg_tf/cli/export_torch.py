@@ -1,0 +1,28 @@
+"""Writes a run's weights for PyTorch: python bin/export_torch.py --run_dir=runs/bair --out=bair.pth"""
+
+import os
+
+from absl import flags
+
+from svg_tf.cli import flags as config_flags
+from svg_tf.config import Config, ConfigError
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of the run", required=True)
+_OUT = flags.DEFINE_string("out", None, "file to write, for torch.load(weights_only=True)", required=True)
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (by the validation loss), latest, or a step's number")
+
+
+def run() -> None:
+    """Parses and exports."""
+    Config.load(_RUN_DIR.value)
+    if os.path.isdir(_OUT.value):
+        raise ConfigError(f"out {_OUT.value} is a folder; name a file")
+    from svg_tf.torch_import import exporter  # TensorFlow takes seconds to load: a wrong flag is told before
+
+    used = exporter.export_run(_RUN_DIR.value, _OUT.value, _CHECKPOINT.value)
+    print(f"wrote {_OUT.value} from {used}: a state dictionary for each network, and the options as 'opt'")
+
+
+def main() -> None:
+    """Run the command."""
+    config_flags.run(run)

@@ -1,0 +1,30 @@
+"""Prepares, verifies and describes a data set: python bin/prepare_data.py --flagfile=kth.flags --data_dir=/data/kth"""
+
+import os
+import sys
+
+from absl import flags
+
+from svg_tf.cli import flags as config_flags
+
+config_flags.define_config_flags()
+flags.adopt_module_key_flags(config_flags)  # --help shows them
+_OUT = flags.DEFINE_string("out", "runs/data", "folder to write the contact sheets to")
+
+
+def run() -> None:
+    """Parses, prepares and prints; exit status 1 where a split is missing."""
+    config = config_flags.config_from_flags()
+    from svg_tf.data import description, videos  # TensorFlow takes seconds to load: a wrong flag is told before
+
+    if config.dataset == "videos":
+        videos.prepare(config, retry=True)
+    text, complete = description.describe(config, os.path.expanduser(_OUT.value))
+    print(text, end="")
+    if not complete:
+        sys.exit(1)
+
+
+def main() -> None:
+    """Run the command."""
+    config_flags.run(run)

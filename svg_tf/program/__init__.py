@@ -1,1 +1,0 @@
-"""The compiled training step as a program of its own, for machines that have JAX and no TensorFlow."""

@@ -1,0 +1,1 @@
+"""Training: the loop, checkpoints, callbacks and schedules of a run."""
