@@ -45,7 +45,7 @@ class EpochLog(keras.callbacks.Callback):
             "epoch": epoch + 1,
             "step": step,
             **logs,
-            "learning_rate": float(schedules.LearningRate(self._config)(step)),
+            "learning_rate": float(self.model.optimizer.learning_rate),
             "beta": float(schedules.beta_at(self._config, tf.constant(step))),
             "clips_per_second": clips / self._trained_seconds,
         }

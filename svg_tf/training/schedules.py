@@ -1,56 +1,94 @@
-"""Courses over a run: the learning rate's and beta's, as functions of the optimizer step."""
+"""Schedules of the learning rate and of beta, as functions of the training step."""
 
 import math
 
 import keras
 import tensorflow as tf
 
-from svg_tf.config import Config
-
-_FINAL_SHARE = 0.01  # what an exponential decay leaves of the learning rate
+_FINAL_SHARE = 0.01  # of the peak, at the end of an exponential decay
 
 
+@keras.saving.register_keras_serializable(package="svg_tf")
 class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear warm-up, then constant, a half cosine to 0 or exponential to 1 % at the end of the run."""
+    """Linear warm-up, followed by a constant or decaying learning rate.
 
-    def __init__(self, config: Config):
-        self.peak = config.learning_rate
-        self.kind = config.learning_rate_schedule
-        self.warmup_steps = config.warmup_steps
-        self.total_steps = config.total_steps
+    Args:
+        peak: float, the learning rate after the warm-up.
+        kind: "constant", "cosine" (half a cosine down to 0) or "exponential" (down to 1 % of the peak).
+        warmup_steps: int, steps of the linear rise from 0; 0 switches the warm-up off.
+        total_steps: int, the step at which the decay ends.
+    """
+
+    def __init__(self, peak: float, kind: str = "constant", warmup_steps: int = 0, total_steps: int = 1):
+        self.peak = peak
+        self.kind = kind
+        self.warmup_steps = warmup_steps
+        self.total_steps = total_steps
 
     def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
-        """step: the number of updates made -> the learning rate of the next, float32 scalar."""
+        """Return the learning rate of the update that follows `step` updates, a float32 scalar."""
         step = tf.cast(step, tf.float32)
-        decaying_steps = max(1, self.total_steps - self.warmup_steps)
-        progress = tf.clip_by_value((step - self.warmup_steps) / decaying_steps, 0.0, 1.0)
-        rate = (
-            self.peak
-            * {
-                "constant": lambda: tf.ones_like(progress),
-                "cosine": lambda: 0.5 * (1.0 + tf.cos(math.pi * progress)),
-                "exponential": lambda: tf.exp(math.log(_FINAL_SHARE) * progress),
-            }[self.kind]()
-        )
-        return rate * tf.minimum(1.0, (step + 1.0) / max(1, self.warmup_steps))
+        decay_steps = max(1, self.total_steps - self.warmup_steps)
+        progress = tf.clip_by_value((step - self.warmup_steps) / decay_steps, 0.0, 1.0)
+        if self.kind == "cosine":
+            share = 0.5 * (1.0 + tf.cos(math.pi * progress))
+        elif self.kind == "exponential":
+            share = tf.exp(math.log(_FINAL_SHARE) * progress)
+        else:
+            share = tf.ones_like(progress)
+        return self.peak * share * tf.minimum(1.0, (step + 1.0) / max(1, self.warmup_steps))
 
     def get_config(self) -> dict:
-        """The attributes, for Keras' optimizer."""
-        return dict(vars(self))
+        """Return the constructor arguments."""
+        return {name: getattr(self, name) for name in ("peak", "kind", "warmup_steps", "total_steps")}
 
 
-def beta_at(config: Config, step: tf.Tensor) -> tf.Tensor:
-    """The KL's weight in the update that follows `step` updates, float32 scalar.
+@keras.saving.register_keras_serializable(package="svg_tf")
+class BetaSchedule:
+    """Weight of the KL term over the training.
 
-    Linear: Bowman et al. (2016), from 0 over beta_warmup_steps. Cyclical: Fu et al. (2019), each cycle rising from 0
-    in its first half and constant in its second.
+    Args:
+        beta: float, the final weight.
+        kind: "constant", "linear" (Bowman et al., 2016: a rise from 0 over `warmup_steps`) or "cyclical" (Fu et al.,
+            2019: each cycle rises from 0 in its first half and is constant in its second).
+        warmup_steps: int, steps of the linear rise.
+        total_steps: int, the step at which the last cycle ends.
+        cycles: int, cycles of equal length over `total_steps`.
     """
-    step = tf.cast(step, tf.float32)
-    if config.beta_schedule == "linear":
-        share = tf.minimum(1.0, step / config.beta_warmup_steps)
-    elif config.beta_schedule == "cyclical":
-        period = config.total_steps / config.beta_cycles
-        share = tf.minimum(1.0, 2.0 * tf.math.floormod(step, period) / period)
-    else:
-        share = tf.ones_like(step)
-    return config.beta * share
+
+    def __init__(
+        self, beta: float, kind: str = "constant", warmup_steps: int = 0, total_steps: int = 1, cycles: int = 4
+    ):
+        self.beta = beta
+        self.kind = kind
+        self.warmup_steps = warmup_steps
+        self.total_steps = total_steps
+        self.cycles = cycles
+
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
+        """Return the weight in the update that follows `step` updates, a float32 scalar."""
+        step = tf.cast(step, tf.float32)
+        if self.kind == "linear":
+            share = tf.minimum(1.0, step / max(1, self.warmup_steps))
+        elif self.kind == "cyclical":
+            period = self.total_steps / self.cycles
+            share = tf.minimum(1.0, 2.0 * tf.math.floormod(step, period) / period)
+        else:
+            share = tf.ones_like(step)
+        return self.beta * share
+
+    def get_config(self) -> dict:
+        """Return the constructor arguments."""
+        return {name: getattr(self, name) for name in ("beta", "kind", "warmup_steps", "total_steps", "cycles")}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "BetaSchedule":
+        """Return a schedule with the arguments of `get_config`."""
+        return cls(**config)
+
+
+def beta_at(config, step):  # until SVG takes a schedule
+    """Return beta of a run's configuration."""
+    return BetaSchedule(
+        config.beta, config.beta_schedule, config.beta_warmup_steps, config.total_steps, config.beta_cycles
+    )(step)

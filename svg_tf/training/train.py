@@ -99,7 +99,11 @@ def compiled_model(config: Config) -> SVG:
     """A new model with its optimizer, ready for fit."""
     model = SVG(config)
     optimizer = Adam(
-        LearningRate(config), beta_1=0.9, epsilon=1e-8, global_clipnorm=config.clip_norm or None, name="adam"
+        LearningRate(config.learning_rate, config.learning_rate_schedule, config.warmup_steps, config.total_steps),
+        beta_1=0.9,
+        epsilon=1e-8,
+        global_clipnorm=config.clip_norm or None,
+        name="adam",
     )
     if config.mixed_precision == "float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale")
