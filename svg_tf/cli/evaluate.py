@@ -116,6 +116,6 @@ def _cell(score: dict | None) -> str:
     return f"{score['mean']:.4f}" + (f" +-{score['high'] - score['mean']:.4f}" if "high" in score else "")
 
 
-def main() -> None:
-    """Run the command."""
-    config_flags.run(run)
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; argv defaults to sys.argv."""
+    config_flags.run(run, argv)

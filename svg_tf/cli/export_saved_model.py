@@ -52,6 +52,6 @@ def run() -> None:
     print(f"  each {horizon} frames ahead by default; at most {_MAX_SAMPLES.value} samples of a context")
 
 
-def main() -> None:
-    """Run the command."""
-    command.run(run)
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; argv defaults to sys.argv."""
+    command.run(run, argv)

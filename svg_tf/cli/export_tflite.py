@@ -63,6 +63,6 @@ def run() -> None:
         sys.exit("error: every file was refused; the table says why")
 
 
-def main() -> None:
-    """Run the command."""
-    command.run(run)
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; argv defaults to sys.argv."""
+    command.run(run, argv)

@@ -23,6 +23,6 @@ def run() -> None:
     print(f"wrote {_OUT.value} from {used}: a state dictionary for each network, and the options as 'opt'")
 
 
-def main() -> None:
-    """Run the command."""
-    config_flags.run(run)
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; argv defaults to sys.argv."""
+    config_flags.run(run, argv)

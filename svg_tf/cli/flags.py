@@ -1,19 +1,26 @@
-"""Command-line flags made of the fields of Config, and the frame that every command runs in."""
+"""Command-line flags for the fields of Config, and the frame that every command runs in.
+
+Each command is one module `svg_tf/cli/X.py`:
+
+- its docstring says what the command does and shows one call; `--help` prints it,
+- its flags are defined when it is imported, so a process imports one command only,
+- `run()` does the work; it checks the flags first and imports TensorFlow late, so that a bad flag fails at once,
+- `main(argv=None)` calls `flags.run(run, argv)`. The scripts in bin/ and export/ and `svg-tf X` call `main`.
+"""
 
 import dataclasses
 import io
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
 
-# TensorFlow's own remarks on the machine are no concern of a user's; set it yourself to see them.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from absl import app, flags, logging
 
-from absl import app, flags, logging  # noqa: E402
-
-from svg_tf.cli.errors import sentence_of  # noqa: E402
-from svg_tf.config import Config  # noqa: E402
+from svg_tf.cli import quiet, recipe
+from svg_tf.cli.errors import message_for
+from svg_tf.config import Config
 
 FLAGS = flags.FLAGS
 _DEFINE: dict[Any, Callable] = {
@@ -22,73 +29,88 @@ _DEFINE: dict[Any, Callable] = {
     float: flags.DEFINE_float,
     str: flags.DEFINE_string,
 }
-_READER_LEFT = 141  # what a shell says of a program whose output nobody reads any more
+_SIGPIPE_STATUS = 141  # exit status of a shell command killed by SIGPIPE
 
 
-def define_config_flags(values: flags.FlagValues = FLAGS) -> None:
-    """Defines one flag for each field of Config, of the same name, with its help text and default."""
+def define_config_flags() -> None:
+    """Define one flag for each field of Config, with the field's name, help text and default."""
     for field in dataclasses.fields(Config):
         text, choices = field.metadata["help"], field.metadata["choices"]
         default: Any = field.default
         if choices:
-            flags.DEFINE_enum(field.name, default, choices, text, flag_values=values)
+            flags.DEFINE_enum(field.name, default, choices, text)
         else:
-            define = _DEFINE[field.type]
-            define(field.name, default, text, flag_values=values)
+            _DEFINE[field.type](field.name, default, text)
 
 
-def config_from_flags(values: flags.FlagValues = FLAGS) -> Config:
-    """The configuration that the flags say.
+def config_from_flags() -> Config:
+    """Return the configuration given by the flags.
 
     Raises:
-        ConfigError: flags that cannot work, alone or together.
+        ConfigError: a value is out of range, or two values do not fit together.
     """
-    said: dict[str, Any] = {field.name: values[field.name].value for field in dataclasses.fields(Config)}
-    return Config(**said)
+    values = {field.name: FLAGS[field.name].value for field in dataclasses.fields(Config)}
+    return Config(**{**values, "run_dir": os.path.expanduser(values["run_dir"])})
 
 
 def flags_of(config: Config) -> list[str]:
-    """The flags that say a configuration, of the fields that differ from their defaults."""
-    fields = {field: getattr(config, field.name) for field in dataclasses.fields(Config)}
-    return [f"--{field.name}={value}" for field, value in fields.items() if value != field.default]
+    """Return the flags that reproduce a configuration: one for each field that differs from its default."""
+    values = {field: getattr(config, field.name) for field in dataclasses.fields(Config)}
+    return [f"--{field.name}={value}" for field, value in values.items() if value != field.default]
 
 
-def run(main: Callable[[], None]) -> None:
-    """Parses the flags and calls main; an error of the user's making becomes one sentence and exit status 1."""
+def command_line() -> str:
+    """Return the command as the user could type it again, for reports and logs."""
+    program = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
+    return " ".join(["svg-tf", program.removeprefix("svg-tf "), shlex.join(sys.argv[1:])]).strip()
 
-    def guarded(arguments: list[str]) -> None:
-        if len(arguments) > 1:
-            sys.exit(f"error: {arguments[1]!r} is not a flag; flags begin with -- and lists are not taken")
-        logging.use_python_logging(quiet=True)
-        logging.set_verbosity(logging.INFO)
-        logging.get_absl_handler().setFormatter(None)  # the message alone, without a prefix
-        try:
-            main()
-        except KeyboardInterrupt:
-            sys.exit("interrupted")
-        except BrokenPipeError:
-            raise
-        except Exception as error:
-            sentence = sentence_of(error)
-            if not sentence:
-                raise
-            sys.exit(f"error: {sentence}")
 
+def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
+    """Parse the flags and call main. An error that the user can fix is one line on stderr and exit status 1."""
+    if sys.platform == "win32":
+        sys.exit("error: svg_tf runs on Linux and macOS; on Windows use WSL2")
+    if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        sys.exit(f"error: KERAS_BACKEND is {os.environ['KERAS_BACKEND']!r}; svg_tf needs KERAS_BACKEND=tensorflow")
+    sys.argv = argv or sys.argv
+    module = sys.modules[main.__module__]
+    sys.modules["__main__"].__doc__ = module.__doc__  # absl prints it and the key flags of sys.argv[0] for --help
+    for flag in FLAGS.get_key_flags_for_module(module):
+        FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    quiet.silence_tensorflow()
     _open_outputs()
-    _check_text([os.path.abspath(__file__), os.getcwd(), *sys.argv])
+    _check_encoding([os.path.abspath(__file__), os.getcwd(), *sys.argv])
     try:
         try:
-            app.run(guarded, flags_parser=_parse)
+            app.run(lambda arguments: _guarded(main, arguments), flags_parser=_parse)
         finally:
             sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes there
-        reader_left = isinstance(error, BrokenPipeError)  # as of `| head`
-        sys.exit(_READER_LEFT if reader_left else f"error: the output cannot be written: {error.strerror}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in the buffer
+        closed = isinstance(error, BrokenPipeError)  # stdout was closed, for example by `head`
+        sys.exit(_SIGPIPE_STATUS if closed else f"error: the output cannot be written: {error.strerror}")
+
+
+def _guarded(main: Callable[[], None], arguments: list[str]) -> None:
+    if len(arguments) > 1:
+        sys.exit(f"error: {arguments[1]!r} is not a flag; write flags as --name=value")
+    logging.use_python_logging(quiet=True)
+    logging.set_verbosity(logging.INFO)
+    logging.get_absl_handler().setFormatter(None)  # the message alone, without a prefix
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        message = message_for(error)
+        if not message:
+            raise
+        sys.exit(f"error: {message}")
 
 
 def _open_outputs() -> None:
-    """Lets a program print where its output is closed, or has no letters for a path."""
+    """Replace closed output streams, and escape characters that the terminal's encoding lacks."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
@@ -96,18 +118,27 @@ def _open_outputs() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _check_text(given: list[str]) -> None:
-    """Fails where a path or a flag has bytes that are no letters to this Python: TensorFlow would not take them."""
-    for text in given:
+def _check_encoding(texts: list[str]) -> None:
+    """Exit with a clear message if a path or flag cannot be encoded as UTF-8, which TensorFlow requires."""
+    for text in texts:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
             encoding = sys.getfilesystemencoding()
-            sys.exit(f"error: {text!a} is not text in {encoding}; set PYTHONUTF8=1, or rename what is not UTF-8")
+            sys.exit(f"error: {text!a} is not text in {encoding}; set PYTHONUTF8=1 or rename the file")
 
 
 def _parse(arguments: list[str]) -> list[str]:
     try:
-        return app.parse_flags_with_usage(arguments)
+        return app.parse_flags_with_usage([_find_recipe(argument) for argument in arguments])
     except UnicodeDecodeError as error:
         sys.exit(f"error: a flag file is not text in {error.encoding}: {error.reason}")
+
+
+def _find_recipe(argument: str) -> str:
+    """Point --flagfile=bair.flags at the file in the package, unless the current folder has a bair.flags."""
+    option, _, name = argument.partition("=")
+    shipped = recipe.FOLDER / name
+    if option in ("--flagfile", "-flagfile") and os.path.basename(name) == name and not os.path.exists(name):
+        return f"--flagfile={shipped}" if shipped.is_file() else argument
+    return argument

@@ -36,6 +36,6 @@ def run() -> None:
     print(f"wrote {folder}/futures.gif and a strip of each clip in it")
 
 
-def main() -> None:
-    """Run the command."""
-    config_flags.run(run)
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; argv defaults to sys.argv."""
+    config_flags.run(run, argv)

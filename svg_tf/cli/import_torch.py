@@ -50,6 +50,6 @@ def run() -> None:
     print(f"  {shlex.join(['python', 'bin/train.py', *config_flags.flags_of(plan.config)])}")
 
 
-def main() -> None:
-    """Run the command."""
-    config_flags.run(run)
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; argv defaults to sys.argv."""
+    config_flags.run(run, argv)

@@ -1,40 +1,78 @@
-"""Flags of the commands that take a trained run: which run, which checkpoint, where its data is, where to write."""
+"""Flags of the commands that use a trained model: the run or preset, its checkpoint, its data, the output folder."""
 
 import os
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from svg_tf.config import Config, ConfigError
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of the run", required=True)
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (by the validation loss), latest, or a step's number")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data, where it has moved since the training")
-_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "folder of what was decoded of the data, where that has moved")
+if TYPE_CHECKING:
+    from svg_tf.models.svg import SVG
 
-
-def checkpoint() -> str:
-    """Which checkpoint of the run to take: best, latest, or a step's number."""
-    return _CHECKPOINT.value
+_RUN_DIR = flags.DEFINE_string("run_dir", "", "folder of the run; empty: --preset names the model")
+_PRESET = flags.DEFINE_string("preset", "", "name of a model that ships with svg_tf; empty: --run_dir names the model")
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", "best", "checkpoint of the run: best (lowest validation loss), latest, or the number of a step"
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data, if it has moved since the training")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "folder of the decoded data, if it has moved since the training")
 
 
 def config() -> Config:
-    """The run's configuration, with the folders of data where they are now.
+    """Return the configuration of the run or preset, with --data_dir and --cache_dir applied.
 
     Raises:
-        ConfigError: there is no run in the folder, or its configuration cannot be read.
+        ConfigError: not exactly one of --run_dir and --preset is given, or there is no such run or preset.
     """
+    if bool(_RUN_DIR.value) == bool(_PRESET.value):
+        raise ConfigError("give either --run_dir=FOLDER or --preset=NAME")
+    if _PRESET.value:
+        from svg_tf import presets
+
+        found = presets.load_config(_PRESET.value).replace(run_dir=_default_folder())
+    else:
+        found = Config.load(_default_folder())
     moved = {"data_dir": _DATA_DIR.value, "cache_dir": _CACHE_DIR.value}
-    given = {name: folder for name, folder in moved.items() if folder is not None}
-    return Config.load(_RUN_DIR.value).replace(**given)
+    return found.replace(**{name: folder for name, folder in moved.items() if folder is not None})
+
+
+def checkpoint() -> str:
+    """Return the checkpoint to use: best, latest or the number of a step, in ASCII digits."""
+    name = _CHECKPOINT.value
+    if name not in ("best", "latest") and not (name.isascii() and name.isdigit()):
+        raise ConfigError(f"--checkpoint is {name!r}; it must be best, latest or the number of a step")
+    return name
+
+
+def load() -> tuple[Config, "SVG"]:
+    """Return the configuration and the trained model. This imports TensorFlow.
+
+    Raises:
+        ConfigError: see `config`.
+        CheckpointError: the checkpoint does not exist or cannot be read.
+    """
+    found, name = config(), checkpoint()
+    if _PRESET.value:
+        from svg_tf.models.svg import SVG
+
+        return found, SVG.from_preset(_PRESET.value)
+    from svg_tf.training.run import load_model
+
+    return found, load_model(found, name)
 
 
 def folder_to_write(out: str, *default: str) -> str:
-    """The folder `out`, or, where that is empty, the one of these names inside of the run's.
+    """Return the folder `out` or, if that is empty, this folder inside the run's: `runs/PRESET` for a preset.
 
     Raises:
-        ConfigError: it is there and no folder.
+        ConfigError: the path exists and is not a folder.
     """
-    folder = out or os.path.join(_RUN_DIR.value, *default)
+    folder = os.path.expanduser(out) or os.path.join(_default_folder(), *default)
     if os.path.exists(folder) and not os.path.isdir(folder):
-        raise ConfigError(f"out {folder} is not a folder")
+        raise ConfigError(f"--out is {folder}, which is not a folder")
     return folder
+
+
+def _default_folder() -> str:
+    return os.path.expanduser(_RUN_DIR.value or os.path.join("runs", _PRESET.value))

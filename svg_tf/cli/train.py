@@ -28,6 +28,6 @@ def run() -> None:
     training.train(config, BEGAN)
 
 
-def main() -> None:
-    """Run the command."""
-    config_flags.run(run)
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; argv defaults to sys.argv."""
+    config_flags.run(run, argv)

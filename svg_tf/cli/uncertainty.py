@@ -53,6 +53,6 @@ def run() -> None:
         print(f"refreshed {write_report(folder)}")
 
 
-def main() -> None:
-    """Run the command."""
-    config_flags.run(run)
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; argv defaults to sys.argv."""
+    config_flags.run(run, argv)
