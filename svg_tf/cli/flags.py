@@ -9,7 +9,6 @@ Each command is one module `svg_tf/cli/X.py`:
 """
 
 import dataclasses
-import io
 import os
 import shlex
 import sys
@@ -77,8 +76,6 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
     for flag in FLAGS.get_key_flags_for_module(module):
         FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     quiet.silence_tensorflow()
-    _open_outputs()
-    _check_encoding([os.path.abspath(__file__), os.getcwd(), *sys.argv])
     try:
         try:
             app.run(lambda arguments: _guarded(main, arguments), flags_parser=_parse)
@@ -109,30 +106,8 @@ def _guarded(main: Callable[[], None], arguments: list[str]) -> None:
         sys.exit(f"error: {message}")
 
 
-def _open_outputs() -> None:
-    """Replace closed output streams, and escape characters that the terminal's encoding lacks."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _check_encoding(texts: list[str]) -> None:
-    """Exit with a clear message if a path or flag cannot be encoded as UTF-8, which TensorFlow requires."""
-    for text in texts:
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            encoding = sys.getfilesystemencoding()
-            sys.exit(f"error: {text!a} is not text in {encoding}; set PYTHONUTF8=1 or rename the file")
-
-
 def _parse(arguments: list[str]) -> list[str]:
-    try:
-        return app.parse_flags_with_usage([_find_recipe(argument) for argument in arguments])
-    except UnicodeDecodeError as error:
-        sys.exit(f"error: a flag file is not text in {error.encoding}: {error.reason}")
+    return app.parse_flags_with_usage([_find_recipe(argument) for argument in arguments])
 
 
 def _find_recipe(argument: str) -> str:
