@@ -1,18 +1,24 @@
-# `make demo` trains a small model, draws its futures and writes the report; `make test` runs the tests. Both first
-# make a virtual environment in .venv with the Python that PYTHON names.
+# The targets first make a virtual environment in VENV with the interpreter PYTHON.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-DEMO_RUN := runs/demo
 
-.PHONY: demo test test-slow lint
+.PHONY: demo demo-long test test-slow lint
 .DELETE_ON_ERROR:
 
+# Futures of the model that ships, then three minutes of training and the same for the new model.
 demo: $(VENV)/.installed
-	$(BIN)/python bin/train.py --flagfile=demo.flags --run_dir=$(DEMO_RUN)
-	$(BIN)/python bin/generate.py --run_dir=$(DEMO_RUN) --n_clips=100
-	$(BIN)/python bin/evaluate.py --run_dir=$(DEMO_RUN) --n_clips=100
-	$(BIN)/python bin/uncertainty.py --run_dir=$(DEMO_RUN)
+	$(BIN)/svg-tf generate --preset=moving_digits
+	$(BIN)/svg-tf evaluate --preset=moving_digits --n_clips=20
+	$(BIN)/svg-tf train --flagfile=demo.flags
+	$(BIN)/svg-tf generate --run_dir=runs/demo
+	$(BIN)/svg-tf evaluate --run_dir=runs/demo --n_clips=20
+
+# The training of the model that ships.
+demo-long: $(VENV)/.installed
+	$(BIN)/svg-tf train --flagfile=moving_digits.flags
+	$(BIN)/svg-tf evaluate --run_dir=runs/moving_digits
+	$(BIN)/svg-tf uncertainty --run_dir=runs/moving_digits
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "not slow" --numprocesses=2 --dist=loadfile
@@ -22,6 +28,7 @@ test-slow: $(VENV)/.installed
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 $(VENV)/.installed: setup.py

@@ -1,4 +1,4 @@
-"""The package, what it needs, and what can be added to it."""
+"""The package svg_tf: its requirements, extras and the program `svg-tf`."""
 
 from pathlib import Path
 
@@ -10,38 +10,42 @@ TFLITE = ["ai-edge-litert>=2.3"]
 
 setup(
     name="svg_tf",
-    version="0.1.0",
+    version="0.2.0",
     description="Stochastic Video Generation (Denton & Fergus 2018): many plausible futures of a video, in TensorFlow",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["svg_tf", "svg_tf.*"]),
-    package_data={"svg_tf.report": ["templates/*"]},
+    package_data={
+        "svg_tf": ["py.typed", "recipes/*.flags", "presets/*/*"],
+        "svg_tf.report": ["templates/*"],
+    },
+    entry_points={"console_scripts": ["svg-tf = svg_tf.cli.main:main"]},
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py>=2.1",
         "av>=18,<20",  # decodes videos, with its own copy of FFmpeg
-        "importlib_resources>=6.4",  # TensorFlow Datasets needs it and does not say so
-        "jinja2>=3.1",  # the report's page
+        "importlib_resources>=6.4",  # TensorFlow Datasets imports it without declaring it
+        "jinja2>=3.1",  # the report
         "keras>=3.12,<4",
         "markupsafe>=2.1",
         "matplotlib>=3.9",  # the report's figures
         "numpy>=2.0",
         "pillow>=10.1",
-        "scikit-learn>=1.4",  # the digits of the embedded data set
-        "tensorboard>=2.20",  # TensorFlow's own summaries need it and TensorFlow does not bring it
+        "scikit-learn>=1.4",  # the embedded digits, their classifier, the ROC curve
+        "scipy>=1.13",
+        "tensorboard>=2.20",  # tf.summary needs it and TensorFlow does not declare it
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.7",
         "tensorflow-probability[tf]>=0.25,<0.26",  # with tf_keras, which it needs beside Keras 3
         "tqdm>=4.66",
     ],
     extras_require={
-        "fvd": ["tensorflow_hub>=0.16"],  # for a handle of FVD's network; a folder needs nothing
+        "fvd": ["tensorflow_hub>=0.16"],  # for a TensorFlow Hub handle of the FVD network; a folder needs nothing
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-        "serving": SERVING,  # the client's and the load test's gRPC
+        "serving": SERVING,  # the gRPC client
         "tflite": TFLITE,
-        "program": ["jax>=0.10.2"],  # runs a compiled training step, docs/gpu_program.md
         "dev": [
             *SERVING,
             *TFLITE,
@@ -51,7 +55,6 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.8",
             "scikit-image>=0.24",
-            "scipy>=1.13",
         ],
     },
 )
