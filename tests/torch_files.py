@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from svg_tf.torch_import.records import TorchFileError
-from svg_tf.torch_import.unpickler import PickleStream, Unpickler
+from svg_tf.torch_import.old_unpickler import PickleStream, Unpickler
 
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 KINDS = {

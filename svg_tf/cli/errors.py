@@ -12,7 +12,7 @@ _CLASSES = {
     "svg_tf.training.train": "NonFiniteError",
     "svg_tf.training.rendezvous": "PeerError",
     "svg_tf.training.distribution": "PeerError",
-    "svg_tf.torch_import.records": "TorchFileError",
+    "svg_tf.torch_import.unpickler": "TorchFileError",
     "svg_tf.serving.error": "ExportError",
 }
 _REMEDIES = {

@@ -1,1 +1,6 @@
-"""Reads checkpoints of the original PyTorch code without PyTorch; `checkpoint.read_checkpoint` is the way in."""
+"""Read and write the checkpoints of the authors' PyTorch code, without PyTorch."""
+
+from svg_tf.torch_import.reader import read
+from svg_tf.torch_import.unpickler import TorchFileError
+
+__all__ = ["TorchFileError", "read"]

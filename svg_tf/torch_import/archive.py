@@ -16,8 +16,8 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
+from svg_tf.torch_import.old_unpickler import MAX_BYTES, PickleStream, Unpickler
 from svg_tf.torch_import.records import Storage, TorchFileError, quoted
-from svg_tf.torch_import.unpickler import MAX_BYTES, PickleStream, Unpickler
 
 _STREAM_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 _STREAM_PROTOCOL = 1001

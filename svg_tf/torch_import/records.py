@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from svg_tf.torch_import.unpickler import TorchFileError
+
 _MAX_DIMENSIONS = 16
 # NumPy refuses an empty array whose other dimensions are too large for its address space.
 _MAX_EMPTY_EXTENT = 2**31
@@ -23,10 +25,6 @@ STORAGE_DTYPES: dict[str, np.dtype] = {
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("u1"),
 }
-
-
-class TorchFileError(ValueError):
-    """A file that is not a sound checkpoint of the original code; the message names what is wrong, and where."""
 
 
 def quoted(text: object) -> str:

@@ -1,241 +1,235 @@
-"""Interprets the pickle of a checkpoint without Python's own unpickler, so that nothing in it can run.
+"""Read pickles of `torch.save` without PyTorch and without running anything that they name.
 
-It knows the opcodes of protocol 2, which torch.save writes, and no others. Opcodes make plain values and the inert
-records of `records`; the few functions they may call are those of `names`. What a stream may cost is bounded: its
-bytes, its steps (an opcode or an element handed to a call is one), and the hashing of its dictionary keys.
+Python's unpickler does the work, restricted in two ways. `find_class` returns a stand-in for each name of an
+allow-list and rejects all other names, so a pickle can call nothing else. Before that, each opcode is checked against
+those that `torch.save` writes. Files made to exhaust memory or time are out of scope; damaged files are not.
 """
 
+import collections
+import math
+import mmap
 import pickle
 import pickletools
-import struct
-from collections.abc import Callable
-from typing import Any, BinaryIO
+import re
+from io import BytesIO
+from typing import Any
 
-from svg_tf.torch_import import names
-from svg_tf.torch_import.records import Module, Namespace, Storage, Tensor, TorchFileError, quoted
-
-MAX_BYTES = 16 * 2**20
-_MAX_STEPS = 1_000_000
-_MAX_LINE = 256
+import numpy as np
 
 
-class PickleStream:
-    """The pickles of one file, read in turn from where the file stands, with their common limits."""
+class TorchFileError(ValueError):
+    """A file is damaged, or is not a file of PyTorch that can be read safely; the message names the file."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._bytes = 0
-        self._steps = 0
 
-    def read(self, size: int) -> bytes:
-        """Exactly `size` bytes.
+# PyTorch's storage classes. NumPy has no bfloat16, which is read as 16 bits and then widened to float32.
+DTYPES = {
+    "DoubleStorage": "f8",
+    "FloatStorage": "f4",
+    "HalfStorage": "f2",
+    "BFloat16Storage": "u2",
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ShortStorage": "i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+# Protocol 2, and the text and integers of Python 2.
+_OPCODES = frozenset(
+    (
+        "PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG1",
+        "BINFLOAT", "BINUNICODE", "BINSTRING", "SHORT_BINSTRING", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
+        "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS", "BINPUT", "LONG_BINPUT", "BINGET",
+        "LONG_BINGET", "GLOBAL", "REDUCE", "NEWOBJ", "BUILD", "BINPERSID",
+    )
+)  # fmt: skip
+# Classes of networks: PyTorch's layers, and the authors' models, with or without their folder.
+_LAYERS = re.compile(r"(torch\.nn\.modules\.[a-z_]+|(models\.)?(lstm|(dcgan|vgg)_(64|128)))\.[A-Za-z_]\w*", re.ASCII)
+_OPTIMIZERS = re.compile(r"torch\.optim\.[a-z_]+\.[A-Za-z_]\w*", re.ASCII)  # an option names one
+
+
+class _StandIn:
+    """Base of the stand-ins. A pickle can set neither their attributes nor those of their classes.
+
+    BUILD, the only opcode that sets attributes, calls `__setstate__` instead where it exists.
+    """
+
+    __slots__ = ()
+
+    def __setstate__(self, state: object) -> None:
+        """Ignore the state."""
+
+
+class Object(_StandIn):
+    """Stand-in for an object of any class: keeps its attributes and has no behaviour."""
+
+    __slots__ = ("attributes",)
+
+    def __new__(cls, *_: object) -> "Object":
+        instance = super().__new__(cls)
+        instance.attributes = {}
+        return instance
+
+    def __setstate__(self, state: object) -> None:
+        if type(state) is not dict:
+            raise pickle.UnpicklingError("the attributes of an object are not a dictionary")
+        self.attributes = state
+
+    def state_dict(self, prefix: str = "") -> dict[str, "Tensor"]:
+        """Return the parameters and buffers of a module by PyTorch's flat keys, such as `c1.main.0.weight`."""
+        parameters, buffers, children = (self.attributes[f"_{kind}"] for kind in ("parameters", "buffers", "modules"))
+        transient = self.attributes.get("_non_persistent_buffers_set", ())
+        tensors = {**parameters, **{key: buffer for key, buffer in buffers.items() if key not in transient}}
+        found = {prefix + key: tensor for key, tensor in tensors.items() if tensor is not None}
+        for key, child in children.items():
+            if child is not None:
+                found.update(child.state_dict(f"{prefix}{key}."))
+        return found
+
+
+class Storage(_StandIn):
+    """Numbers behind one or more tensors: elements [start, start + length) of the storage `key` of the file."""
+
+    __slots__ = ("key", "kind", "numel", "start", "length")
+
+    def __init__(self, kind: str, key: str, numel: int, start: int, length: int) -> None:
+        sizes = (numel, start, length)
+        if type(key) is not str or any(type(size) is not int or size < 0 for size in sizes) or start + length > numel:
+            raise pickle.UnpicklingError("a storage has an invalid key or size")
+        self.kind, self.key, self.numel, self.start, self.length = kind, key, numel, start, length
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the whole storage in the file."""
+        return self.numel * np.dtype(DTYPES[self.kind]).itemsize
+
+    def array(self, data: bytes | mmap.mmap, byteorder: str = "<", offset: int = 0) -> np.ndarray:
+        """Return a copy of the whole storage as an array [numel] in native byte order; bfloat16 becomes float32."""
+        dtype = np.dtype(DTYPES[self.kind])
+        array = np.frombuffer(data, dtype.newbyteorder(byteorder), self.numel, offset).astype(dtype)
+        return (array.astype(np.uint32) << 16).view(np.float32) if self.kind == "BFloat16Storage" else array
+
+
+class Tensor(_StandIn):
+    """Stand-in for a tensor: a strided view of a storage. The arguments are those of `_rebuild_tensor_v2`."""
+
+    __slots__ = ("storage", "offset", "shape", "strides")
+
+    def __init__(self, storage: Storage, offset: int, shape: tuple, strides: tuple, *_: object) -> None:
+        if type(storage) is not Storage or type(shape) is not tuple or type(strides) is not tuple:
+            raise pickle.UnpicklingError("a tensor has no storage or shape")
+        if any(type(number) is not int or number < 0 for number in (offset, *shape, *strides)):
+            raise pickle.UnpicklingError("a tensor has an invalid offset, shape or stride")
+        last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+        size = math.prod(shape)
+        # Fewer elements than the storage: an expanded tensor (stride 0) would allow any shape.
+        if size and not (last < storage.length and size <= storage.length):
+            raise pickle.UnpicklingError(f"a tensor of shape {shape} does not fit in its storage of {storage.length}")
+        self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
+
+    def array(self, storages: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the tensor as a view of the storage's array."""
+        data = storages[self.storage.key]
+        if 0 in self.shape:
+            return np.empty(self.shape, data.dtype)
+        strides = [data.itemsize * stride if n > 1 else 0 for n, stride in zip(self.shape, self.strides, strict=True)]
+        start = data.itemsize * (self.storage.start + self.offset)
+        return np.ndarray(self.shape, data.dtype, data, start, strides)
+
+
+class _Parameter(_StandIn):
+    """Stand-in for the functions that wrap a tensor: returns the tensor."""
+
+    __slots__ = ()
+
+    def __new__(cls, tensor: Tensor, *_: object) -> Any:
+        return tensor
+
+
+_ALLOWED: dict[str, Any] = {
+    "argparse.Namespace": Object,
+    "collections.OrderedDict": collections.OrderedDict,
+    "__builtin__.set": set,
+    "builtins.set": set,
+    "torch.Size": tuple,
+    "torch.device": Object,
+    "torch.nn.backends.thnn._get_thnn_function_backend": Object,
+    "torch._utils._rebuild_tensor": Tensor,
+    "torch._utils._rebuild_tensor_v2": Tensor,
+    "torch._utils._rebuild_parameter": _Parameter,
+    "torch.nn.parameter.Parameter": _Parameter,
+    "torch.autograd.variable.Variable": _Parameter,
+    **{f"torch.{kind}": kind for kind in DTYPES},  # plain text, for persistent_load
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Unpickler that builds stand-ins and collects the storages that the pickle names."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream, encoding="utf-8")  # of the text of Python 2
+        self.storages: dict[str, Storage] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return the stand-in for a name of the allow-list.
 
         Raises:
-            TorchFileError: the file ends before, or its pickles are too large.
+            TorchFileError: the name is not on the list.
         """
-        self._consume(size)
-        data = self._file.read(size)
-        if len(data) != size:
-            raise TorchFileError("its pickle is cut short; copy or download the file again")
-        return data
+        full_name = f"{module}.{name}"
+        if full_name in _ALLOWED:
+            return _ALLOWED[full_name]
+        if _LAYERS.fullmatch(full_name) or _OPTIMIZERS.fullmatch(full_name):
+            return Object
+        raise TorchFileError(
+            f"it refers to {full_name[:80]!a}, which no SVG checkpoint needs; nothing was run. Use a file from a "
+            "source you trust"
+        )
 
-    def readline(self) -> str:
-        """A line of text, without its end."""
-        line = self._file.readline(_MAX_LINE)
-        self._consume(len(line))
-        if not line.endswith(b"\n"):
-            raise TorchFileError("its pickle is cut short or holds a name that is too long")
-        return decoded(line[:-1])
-
-    def charge(self, steps: int) -> None:
-        """Counts steps of work against the limit."""
-        self._steps += steps
-        if self._steps > _MAX_STEPS:
-            raise TorchFileError(f"its pickle takes more than {_MAX_STEPS} steps, far more than any checkpoint")
-
-    def _consume(self, size: int) -> None:
-        self._bytes += size
-        if self._bytes > MAX_BYTES:
-            raise TorchFileError(f"its pickle has more than {MAX_BYTES} bytes, far more than any checkpoint")
+    def persistent_load(self, reference: Any) -> Any:
+        """Return a storage, or the class of a module that was saved with its source, which is ignored."""
+        match reference:
+            case ("module", network, _, _):
+                return network
+            case ("storage", str(kind), key, _, numel, *view) if kind in DTYPES:
+                _, start, length = view[0] if view and view[0] is not None else (None, 0, numel)
+                storage = Storage(kind, key, numel, start, length)
+                first = self.storages.setdefault(key, storage)
+                if (first.kind, first.numel) == (kind, numel):
+                    return storage
+        raise pickle.UnpicklingError("a storage is not described as PyTorch does")
 
 
-def decoded(text: bytes) -> str:
-    """UTF-8 as text.
+def unpickle(stream: BytesIO | mmap.mmap) -> tuple[Any, dict[str, Storage]]:
+    """Load one pickle from a stream, which is left at its end.
+
+    Returns:
+        The object, built of plain values and stand-ins, and the storages that it names, by key.
 
     Raises:
-        TorchFileError: it is not UTF-8.
+        TorchFileError: the pickle is damaged or contains something that is not allowed.
     """
+    start = stream.tell()
     try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError:
-        raise TorchFileError(f"its pickle holds the text {quoted(text)}, which is not UTF-8") from None
-
-
-class Unpickler:
-    """One pickle of a stream: `load` gives its object, and `storages` then the storages it names, by key."""
-
-    def __init__(self, stream: PickleStream) -> None:
-        self.storages: dict[str, Storage] = {}
-        self._stream = stream
-        self._memo: dict[int, object] = {}
-        self._stack: list[object] = []
-        self._marks: list[int] = []
-
-    def load(self) -> object:
-        """The pickled object, in plain values and inert records.
-
-        Raises:
-            TorchFileError: the pickle is damaged, too large, or asks for anything that is not listed.
-        """
-        while True:
-            self._stream.charge(1)
-            code = self._stream.read(1)
-            if code == pickle.STOP:
-                return self._pop()
-            operation = _OPERATIONS.get(code)
-            if operation is None:
-                opcode = next((each.name for each in pickletools.opcodes if each.code == chr(code[0])), code[0])
+        for opcode, argument, position in pickletools.genops(stream):
+            if opcode.name not in _OPCODES:
                 raise TorchFileError(
-                    f"its pickle uses opcode {opcode}, which torch.save does not write by "
-                    "default (pickle_protocol=2), so nothing was run"
+                    f"its pickle has the opcode {opcode.name}, which torch.save does not write by default; save it "
+                    "again with pickle_protocol=2"
                 )
-            operation(self)
-
-    def _push(self, value: object) -> None:
-        self._stack.append(value)
-
-    def _pop(self) -> object:
-        if len(self._stack) <= (self._marks[-1] if self._marks else 0):
-            raise TorchFileError("its pickle is damaged: an opcode lacks its operand")
-        return self._stack.pop()
-
-    def _pop_tuple(self, size: int) -> tuple:
-        return tuple([self._pop() for _ in range(size)][::-1])
-
-    def _pop_to_mark(self) -> list[object]:
-        if not self._marks:
-            raise TorchFileError("its pickle is damaged: a mark is missing")
-        start = self._marks.pop()
-        items = self._stack[start:]
-        del self._stack[start:]
-        return items
-
-    def _top(self) -> object:
-        value = self._pop()
-        self._stack.append(value)
-        return value
-
-    def _unpack(self, layout: str) -> Any:
-        return struct.unpack(layout, self._stream.read(struct.calcsize(layout)))[0]
-
-    def _charge_elements(self, value: object) -> None:
-        # Through the memo a long list can be handed over again and again at the price of one opcode.
-        if isinstance(value, tuple | list | dict):
-            self._stream.charge(len(value))
-
-    def _mark(self) -> None:
-        self._marks.append(len(self._stack))
-
-    def _global(self) -> None:
-        self._push(names.resolve(self._stream.readline(), self._stream.readline()))
-
-    def _text(self, layout: str) -> None:
-        self._push(decoded(self._stream.read(self._unpack(layout))))
-
-    def _int_line(self) -> None:  # Python 2 writes integers of more than 32 bits so
-        line = self._stream.readline()
-        if not (line.isascii() and line.removeprefix("-").isdigit() and len(line) <= 20):
-            raise TorchFileError(f"its pickle holds the integer {quoted(line)}")
-        self._push(int(line))
-
-    def _long(self) -> None:
-        self._push(int.from_bytes(self._stream.read(self._unpack("B")), "little", signed=True))
-
-    def _put(self, layout: str) -> None:
-        self._memo[self._unpack(layout)] = self._top()
-
-    def _get(self, layout: str) -> None:
-        index = self._unpack(layout)
-        if index not in self._memo:
-            raise TorchFileError(f"its pickle is damaged: memo {index} was never set")
-        self._push(self._memo[index])
-
-    def _append(self, items: list[object]) -> None:
-        target = self._top()
-        if type(target) is not list:
-            raise TorchFileError("its pickle is damaged: it appends to something that is not a list")
-        target.extend(items)
-
-    def _set_items(self, items: list[object]) -> None:
-        target = self._top()
-        if len(items) % 2:
-            raise TorchFileError("its pickle is damaged: a dictionary has a key without a value")
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            names.put(target, key, value)
-
-    def _reduce(self) -> None:
-        function, args = self._pop_tuple(2)
-        self._charge_elements(args)
-        for arg in args if type(args) is tuple else ():
-            self._charge_elements(arg)
-        self._push(names.call(function, args))
-
-    def _new_object(self) -> None:
-        self._push(names.instantiate(*self._pop_tuple(2)))
-
-    def _build(self) -> None:
-        state, target = self._pop(), self._top()
-        if isinstance(target, Module | Namespace) and type(state) is dict:
-            self._charge_elements(state)
-            target.state.update(state)
-        elif not (type(target) is dict and type(state) is dict) and not (
-            # A Variable's requires_grad, volatile and hooks; attributes of an OrderedDict: none is needed.
-            isinstance(target, Tensor) and type(state) is tuple and len(state) == 3
-        ):
-            raise TorchFileError(f"it sets the state of a {type(target).__name__}, which is not allowed")
-
-    def _persistent(self) -> None:
-        value = names.stored(self._pop())
-        if isinstance(value, Storage):
-            first = self.storages.setdefault(value.key, value)
-            if (first.kind, first.numel) != (value.kind, value.numel):
-                raise TorchFileError(f"its storage {quoted(value.key)} has two types or sizes")
-        self._push(value)
+            # The unpickler allocates its memo up to the largest index; pickles number their entries from 0.
+            if opcode.name == "LONG_BINPUT" and argument > position:
+                raise TorchFileError(f"its pickle is damaged: memo index {argument}")
+        stream.seek(start)
+        unpickler = _Unpickler(stream)
+        return unpickler.load(), unpickler.storages
+    except TorchFileError:
+        raise
+    except Exception as error:  # a damaged pickle may raise anything, says Python's documentation
+        raise TorchFileError(f"its pickle is damaged ({reason(error)}); copy or download the file again") from None
 
 
-_OPERATIONS: dict[bytes, Callable[[Unpickler], object]] = {
-    pickle.PROTO: lambda machine: machine._stream.read(1),
-    pickle.MARK: Unpickler._mark,
-    pickle.NONE: lambda machine: machine._push(None),
-    pickle.NEWTRUE: lambda machine: machine._push(True),
-    pickle.NEWFALSE: lambda machine: machine._push(False),
-    pickle.INT: Unpickler._int_line,
-    pickle.BININT: lambda machine: machine._push(machine._unpack("<i")),
-    pickle.BININT1: lambda machine: machine._push(machine._unpack("B")),
-    pickle.BININT2: lambda machine: machine._push(machine._unpack("<H")),
-    pickle.LONG1: Unpickler._long,
-    pickle.BINFLOAT: lambda machine: machine._push(machine._unpack(">d")),
-    pickle.BINUNICODE: lambda machine: machine._text("<I"),
-    pickle.BINSTRING: lambda machine: machine._text("<I"),  # text of Python 2
-    pickle.SHORT_BINSTRING: lambda machine: machine._text("B"),
-    pickle.EMPTY_TUPLE: lambda machine: machine._push(()),
-    pickle.TUPLE1: lambda machine: machine._push(machine._pop_tuple(1)),
-    pickle.TUPLE2: lambda machine: machine._push(machine._pop_tuple(2)),
-    pickle.TUPLE3: lambda machine: machine._push(machine._pop_tuple(3)),
-    pickle.TUPLE: lambda machine: machine._push(tuple(machine._pop_to_mark())),
-    pickle.EMPTY_LIST: lambda machine: machine._push([]),
-    pickle.APPEND: lambda machine: machine._append([machine._pop()]),
-    pickle.APPENDS: lambda machine: machine._append(machine._pop_to_mark()),
-    pickle.EMPTY_DICT: lambda machine: machine._push({}),
-    pickle.SETITEM: lambda machine: machine._set_items(list(machine._pop_tuple(2))),
-    pickle.SETITEMS: lambda machine: machine._set_items(machine._pop_to_mark()),
-    pickle.BINPUT: lambda machine: machine._put("B"),
-    pickle.LONG_BINPUT: lambda machine: machine._put("<I"),
-    pickle.BINGET: lambda machine: machine._get("B"),
-    pickle.LONG_BINGET: lambda machine: machine._get("<I"),
-    pickle.GLOBAL: Unpickler._global,
-    pickle.REDUCE: Unpickler._reduce,
-    pickle.NEWOBJ: Unpickler._new_object,
-    pickle.BUILD: Unpickler._build,
-    pickle.BINPERSID: Unpickler._persistent,
-}
+def reason(error: Exception) -> str:
+    """Return the message of an error that a damaged file caused, as one short line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return ascii(text if len(text) <= 80 else f"{text[:77]}...")[1:-1]

@@ -1,0 +1,121 @@
+"""Read files of `torch.save` into dictionaries and NumPy arrays, without PyTorch.
+
+There are two formats. Both hold a pickle, in which tensors are views of storages named by keys, and the raw storages.
+
+* Zip archive, PyTorch 1.6 and later. In one folder: `data.pkl`, `data/KEY` for each storage, and `byteorder`.
+* Stream, PyTorch 0.3 to 1.5. Five pickles: magic number, protocol version, system information, the object, and the
+  list of storage keys. Then each storage: int64 element count and the elements, little-endian.
+"""
+
+import io
+import mmap
+import os
+import struct
+import zipfile
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from svg_tf.torch_import.unpickler import Object, Storage, Tensor, TorchFileError, reason, unpickle
+
+_STREAM_START = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled magic number
+_PROTOCOL = 1001
+
+
+def read(path: str | os.PathLike[str]) -> Any:
+    """Read a file of `torch.save`. Nothing in the file is run.
+
+    Sizes are checked against the file before memory is allocated. Tensors of any device are read.
+
+    Args:
+        path: a file of PyTorch 0.3 or later.
+
+    Returns:
+        The saved object as a tree of dictionaries, lists, plain values and arrays. A module becomes its state
+        dictionary, another object the dictionary of its attributes, a class the text `<class>`. Arrays have the
+        tensor's dtype, except that bfloat16 becomes float32.
+
+    Raises:
+        TorchFileError: the file is of another format, damaged, or refers to a name that is not allowed.
+        OSError: the file cannot be opened.
+    """
+    with open(path, "rb") as file:
+        try:
+            start = file.read(len(_STREAM_START))
+            if start == _STREAM_START:
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                    root, storages = _read_stream(data)
+            elif start.startswith(b"PK\x03\x04"):
+                root, storages = _read_zip(file)
+            else:
+                raise TorchFileError("it is in neither of the formats of PyTorch 0.3 and later")
+            return _plain(root, storages)
+        except TorchFileError as error:
+            raise TorchFileError(f"{path} is not a PyTorch file that can be read: {error}") from None
+        except Exception as error:  # of zipfile, NumPy, and of objects that are not what PyTorch writes
+            raise TorchFileError(
+                f"{path} is not a PyTorch file that can be read: it is damaged ({reason(error)}); copy or download it "
+                "again"
+            ) from None
+
+
+def _read_stream(data: mmap.mmap) -> tuple[Any, dict[str, np.ndarray]]:
+    unpickle(data)  # the magic number
+    if unpickle(data)[0] != _PROTOCOL:
+        raise TorchFileError(f"its stream protocol is not {_PROTOCOL}, that of PyTorch 0.3 to 1.5")
+    unpickle(data)  # the system that wrote the file
+    root, described = unpickle(data)
+    keys, _ = unpickle(data)
+    if sorted(keys) != sorted(described):
+        raise TorchFileError("its list of storages does not match its tensors")
+    storages, position = {}, data.tell()
+    for key in keys:
+        (count,) = struct.unpack_from("<q", data, position)
+        position += 8
+        storage = described[key]
+        if count != storage.numel or position + storage.nbytes > len(data):
+            raise TorchFileError(
+                f"its storage {key[:80]!a} should have {storage.numel} elements, but the file has fewer or others; "
+                "copy or download it again"
+            )
+        storages[key] = storage.array(data, offset=position)
+        position += storage.nbytes
+    return root, storages
+
+
+def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
+    size = os.fstat(file.fileno()).st_size
+    with zipfile.ZipFile(file) as archive:
+        pickles = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
+        if len(pickles) != 1:
+            raise TorchFileError(f"it is a zip archive with {len(pickles)} data.pkl, not a file of torch.save")
+        folder = pickles[0].removesuffix("data.pkl")
+        members = {member.filename.removeprefix(folder): member for member in archive.infolist()}
+        # Stored members are as large as their share of the file, so a small file cannot unpack to a large one.
+        if any(member.compress_type != zipfile.ZIP_STORED or member.file_size > size for member in members.values()):
+            raise TorchFileError("its zip archive is compressed or damaged; PyTorch writes it uncompressed")
+        root, described = unpickle(io.BytesIO(archive.read(members["data.pkl"])))
+        little = "byteorder" not in members or archive.read(members["byteorder"]) == b"little"
+        storages = {}
+        for key, storage in described.items():
+            member = members.get(f"data/{key}")
+            if member is None or member.file_size != storage.nbytes:
+                found = "is missing" if member is None else f"has {member.file_size} bytes"
+                raise TorchFileError(f"its storage {key[:80]!a} {found}, but should have {storage.nbytes} bytes")
+            storages[key] = storage.array(archive.read(member), "<" if little else ">")
+    return root, storages
+
+
+def _plain(value: Any, storages: dict[str, np.ndarray]) -> Any:
+    """Replace the stand-ins in a tree by arrays, dictionaries and text."""
+    if isinstance(value, Tensor):
+        return value.array(storages)
+    if isinstance(value, Object):
+        value = value.state_dict() if "_modules" in value.attributes else value.attributes
+    if isinstance(value, dict):
+        return {key: _plain(item, storages) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item, storages) for item in value]
+    if isinstance(value, type | Storage):
+        return "<class>" if isinstance(value, type) else "<storage>"
+    return value
