@@ -13,7 +13,7 @@ _CLASSES = {
     "svg_tf.training.rendezvous": "PeerError",
     "svg_tf.training.distribution": "PeerError",
     "svg_tf.torch_import.unpickler": "TorchFileError",
-    "svg_tf.serving.error": "ExportError",
+    "svg_tf.serving": "ExportError",
 }
 _REMEDIES = {
     errno.ENOSPC: "make room on the disk, or choose another folder",

@@ -1,55 +1,40 @@
-"""Exports a run for TensorFlow Serving: python export/saved_model.py --run_dir=runs/demo"""
+"""Export a model for TensorFlow Serving: svg-tf export-saved-model --run_dir=runs/demo."""
 
 from absl import flags
 
 from svg_tf.cli import flags as command
 from svg_tf.cli import run_flags
 
-flags.adopt_module_key_flags(run_flags)  # --help shows them
-_VERSION = flags.DEFINE_integer(
-    "version", 0, "version to write, RUN_DIR/export/VERSION; 0 is the latest there plus one", lower_bound=0
-)
+_OUT = flags.DEFINE_string("out", "", "folder of the versions; empty: RUN_DIR/export")
+_VERSION = flags.DEFINE_integer("version", 0, "version to write; 0: the latest plus one", lower_bound=0)
 _HORIZON = flags.DEFINE_integer(
-    "horizon",
-    0,
-    "frames that serving_default, rollout_png and rollout_uncertainty predict; 0 is n_eval less n_past",
-    lower_bound=0,
+    "horizon", 0, "frames predicted by the signatures without an input horizon; 0: n_eval - n_past", lower_bound=0
 )
-_MAX_SAMPLES = flags.DEFINE_integer(
-    "max_samples", 100, "most samples of a context that a request may ask for", lower_bound=1
-)
-_MAX_HORIZON = flags.DEFINE_integer(
-    "max_horizon", 100, "most frames that a request to rollout or rollout_eps may ask for", lower_bound=1
-)
-_RECALIBRATE_BN = flags.DEFINE_integer(
-    "recalibrate_bn",
-    0,
-    "training batches to estimate batch normalisation's statistics from anew; 0 keeps the run's",
-    lower_bound=0,
-)
-_RECALIBRATE_OVER = flags.DEFINE_enum(
-    "recalibrate_over", "clips", ("clips", "rollouts", "both"), "what --recalibrate_bn averages over"
+_N_SAMPLES = flags.DEFINE_integer("n_samples", 4, "futures of each context in serving_default", lower_bound=1)
+_MAX_SAMPLES = flags.DEFINE_integer("max_samples", 100, "most futures in one request", lower_bound=1)
+_MAX_FRAMES = flags.DEFINE_integer(
+    "max_frames", 0, "most predicted frames in one request; 0: as many as fit into 2 GB of memory", lower_bound=0
 )
 
 
 def run() -> None:
-    """Parses and exports."""
-    config = run_flags.config()
-    from svg_tf.serving import exporting  # TensorFlow takes seconds to load: a wrong flag is told before
-    from svg_tf.serving.request_checks import Limits
+    """Export the model and print what was written."""
+    base = run_flags.folder_to_write(_OUT.value, "export")
+    from svg_tf.serving import versions
 
-    horizon = _HORIZON.value or config.n_eval - config.n_past
-    result = exporting.export_run(
-        config,
-        checkpoint=run_flags.checkpoint(),
-        version=_VERSION.value or None,
-        limits=Limits(horizon, _MAX_SAMPLES.value, max(horizon, _MAX_HORIZON.value)),
-        recalibrate_bn=_RECALIBRATE_BN.value,
-        recalibrate_over=_RECALIBRATE_OVER.value,
+    versions.check(base, _VERSION.value or None)
+    config, model = run_flags.load()
+    from svg_tf.serving import exporting, signatures
+
+    limits = signatures.Limits(
+        horizon=_HORIZON.value or config.n_eval - config.n_past,
+        n_samples=_N_SAMPLES.value,
+        max_samples=_MAX_SAMPLES.value,
+        max_frames=_MAX_FRAMES.value or signatures.default_max_frames(model),
     )
-    print(f"wrote {result.folder} from {result.checkpoint}: {result.weight_bytes / 1e6:.1f} MB of weights")
-    print(f"  signatures: {', '.join(result.signatures)}")
-    print(f"  each {horizon} frames ahead by default; at most {_MAX_SAMPLES.value} samples of a context")
+    folder = exporting.export(model, base, limits, version=_VERSION.value or None, origin=run_flags.checkpoint())
+    print(f"wrote {folder}: {limits.n_samples} futures of {limits.horizon} frames by default,")
+    print(f"  at most {limits.max_samples} futures and {limits.max_frames} frames a request")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -13,6 +13,7 @@ COMMANDS = (
     "export-torch",
     "export-saved-model",
     "export-tflite",
+    "serve-client",
     "recipe",
 )
 _USAGE = f"""usage: svg-tf COMMAND [--flag=value ...]

@@ -1,111 +1,218 @@
-"""Asks a model server for futures and draws them as a GIF.
+"""Clients of a model server: REST with the standard library, gRPC with the package tensorflow-serving-api.
 
-python export/client.py --run_dir=runs/demo --out=futures.gif                  # of a test clip of a run, by gRPC
-python export/client.py --video=robot.mp4 --protocol=rest --out=futures.gif    # of a video file, by REST
+client = RestClient("localhost:8501")
+frames = draw_futures(client, context, seeds=range(8))  # uint8 [P, H, W, C] -> float32 [8, T, H, W, C]
 """
 
-import os
+import base64
+import io
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from absl import flags
+from PIL import Image
 
-from svg_tf.cli import flags as command
-from svg_tf.config import Config
-from svg_tf.serving import future_request
-from svg_tf.serving.error import ExportError
+from svg_tf.serving import ExportError
 
-_PORTS = {"grpc": 8500, "rest": 8501}
-_SHOWN = 8
-
-_PROTOCOL = flags.DEFINE_enum("protocol", "grpc", tuple(_PORTS), "how to ask")
-_SERVER = flags.DEFINE_string("server", "", "host:port; empty: localhost:8500 for gRPC, localhost:8501 for REST")
-_MODEL = flags.DEFINE_string("model", "svg", "name of the model on the server")
-_TIMEOUT = flags.DEFINE_float("timeout", 60.0, "seconds to wait for an answer", lower_bound=0.001)
-_RUN_DIR = flags.DEFINE_string("run_dir", "", "run whose test clips to continue; empty: --video's")
-_CLIP = flags.DEFINE_integer("clip", 0, "number of the test clip, from 0", lower_bound=0, upper_bound=2**20 - 1)
-_VIDEO = flags.DEFINE_string("video", "", "video file, .npy, .npz or folder of images to continue; empty: --run_dir's")
-_START = flags.DEFINE_integer("start", 0, "frame of the video at which the context begins, from 0", lower_bound=0)
-_RESIZE = flags.DEFINE_enum("resize", "crop", ("crop", "squash"), "how the video's frames become square")
-_N_SAMPLES = flags.DEFINE_integer(
-    "n_samples", 4, f"futures to ask for; the first {_SHOWN} are shown", lower_bound=1, upper_bound=4096
-)
-_HORIZON = flags.DEFINE_integer("horizon", 0, "frames to predict; 0 is what the export chose", lower_bound=0)
-_PNG = flags.DEFINE_boolean("png", False, "send and take frames as PNG files: far fewer bytes, 8 bits a channel")
-_SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
-_OUT = flags.DEFINE_string("out", "futures.gif", "GIF to write")
+_REST_DTYPES = {"DT_FLOAT": np.float32, "DT_INT32": np.int32, "DT_INT64": np.int64}
+Arrays = Mapping[str, np.ndarray]
 
 
-def main() -> None:
-    """Parses, asks and draws."""
-    if bool(_RUN_DIR.value) == bool(_VIDEO.value):
-        raise ExportError("name either a run, --run_dir, or a video, --video")
-    if _PNG.value and _HORIZON.value:
-        raise ExportError("--png predicts as many frames as the export chose; leave --horizon out")
-    if os.path.isdir(_OUT.value):
-        raise ExportError(f"out {_OUT.value} is a folder; name a file")
-    config = Config.load(_RUN_DIR.value) if _RUN_DIR.value else None
-    server = _SERVER.value or f"localhost:{_PORTS[_PROTOCOL.value]}"
-    client = _client(server)
-    n_past, height, width, channels = client.context_shape()
-    clip = _test_clip(config) if config else _video_clip(_VIDEO.value, n_past, width, channels)
-    if clip.shape[1:] != (height, width, channels) or (config and config.n_past != n_past):
-        wanted = f"{n_past} frames of {width}x{height}x{channels}"
-        raise ExportError(f"{_MODEL.value} at {server} takes {wanted}; {_RUN_DIR.value} is another model's run")
-    seeds = future_request.sample_seeds(_SEED.value, _CLIP.value, _N_SAMPLES.value)
-    ask = future_request.by_pictures if _PNG.value else future_request.by_numbers
-    futures = ask(client, clip[:n_past], seeds, **({"horizon": _HORIZON.value} if _HORIZON.value else {}))
-    _draw(clip, futures, n_past)
-    print(f"{len(futures)} futures of {futures.shape[1]} frames from {server}; wrote {_OUT.value}")
+class ModelShape(NamedTuple):
+    """Shapes of a served model."""
+
+    context: tuple[int, ...]  # (P, H, W, C)
+    horizon: int  # T of the signatures without an input `horizon`
 
 
-def _client(server: str):
-    if _PROTOCOL.value == "rest":
-        from svg_tf.serving.rest_client import RestClient
+class Client(Protocol):
+    """RestClient or GrpcClient."""
 
-        return RestClient(server, _MODEL.value, _TIMEOUT.value)
-    from svg_tf.serving.grpc_client import GrpcClient  # TensorFlow takes seconds to load
+    def shape(self) -> ModelShape:
+        """Return the model's shapes from the server's metadata."""
 
-    return GrpcClient(server, _MODEL.value, _TIMEOUT.value)
+    def predict(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
+        """Run a signature. Strings are object arrays of bytes.
 
-
-def _test_clip(config: Config) -> np.ndarray:
-    """A test clip of a run: uint8 [n_eval, H, W, C]."""
-    from svg_tf.data.dataset import make_dataset
-
-    clips = make_dataset(config, "test", n_clips=_CLIP.value + 1).unbatch().skip(_CLIP.value)
-    for clip in clips.as_numpy_iterator():
-        return clip
-    raise ExportError(f"clip is {_CLIP.value}, but {config.dataset} has fewer test clips")
+        Raises:
+            ExportError: the server does not answer, has no such model or signature, or refuses the request.
+        """
 
 
-def _video_clip(path: str, n_past: int, width: int, channels: int) -> np.ndarray:
-    """A video from --start on: uint8 [T, W, W, C], T at least n_past."""
-    from svg_tf.data import decoding
-    from svg_tf.data.errors import DataError
+def draw_futures(
+    client: Client, context: np.ndarray, seeds: Sequence[int], horizon: int = 0, signature: str = "futures"
+) -> np.ndarray:
+    """Draw futures of one context.
 
+    Args:
+        client: a client of the server.
+        context: uint8 [P, H, W, C].
+        seeds: S integers in [0, 2**53), one for each future.
+        horizon: T, the frames to predict; 0 is the model's own. Other values need the signature `futures`.
+        signature: `futures`; `future`, one row for each future, for a server that merges requests; or `futures_png`,
+            which sends and receives PNG files, a tenth of the bytes.
+
+    Returns:
+        Frames, float32 [S, T, H, W, C] in [0, 1].
+    """
+    numbers = np.asarray(seeds, np.int64)
+    scaled = context[np.newaxis] / np.float32(255)
+    if signature == "future":
+        inputs = {"context": np.repeat(scaled, len(numbers), axis=0), "seed": numbers}
+        return client.predict("future", inputs)["frames"]
+    if signature == "futures_png":
+        files = np.empty([1, len(context)], object)
+        files[0] = [encode_png(frame) for frame in context]
+        answer = client.predict("futures_png", {"context_bytes": files, "seeds": numbers[np.newaxis]})
+        decoded = [[decode_png(file, context.shape[-1]) for file in future] for future in answer["frames_bytes"][0]]
+        return np.array(decoded) / np.float32(255)
+    horizons = np.array([horizon or client.shape().horizon], np.int32)
+    inputs = {"context": scaled, "seeds": numbers[np.newaxis], "horizon": horizons}
+    return client.predict("futures", inputs)["frames"][0]
+
+
+class RestClient:
+    """A served model over REST, `host:port` of the REST interface."""
+
+    def __init__(self, server: str, model: str = "svg", timeout: float = 60.0):
+        self._server, self._model, self._timeout = server, model, timeout
+        self._signatures: dict[str, Any] = {}
+
+    def shape(self) -> ModelShape:
+        signature = self._signature("serving_default")
+        sizes = {
+            name: [int(axis["size"]) for axis in signature[side][name]["tensor_shape"]["dim"]]
+            for side, name in (("inputs", "context"), ("outputs", "frames"))
+        }
+        return ModelShape(tuple(sizes["context"][1:]), sizes["frames"][2])
+
+    def predict(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
+        infos = self._signature(signature)["outputs"]
+        columns = {name: _to_json(value) for name, value in inputs.items()}
+        outputs = self._ask(":predict", {"signature_name": signature, "inputs": columns})["outputs"]
+        if len(infos) == 1:  # the server leaves out the name of a single output
+            outputs = {name: outputs for name in infos}
+        return {name: _from_json(outputs[name], info["dtype"]) for name, info in infos.items()}
+
+    def _signature(self, name: str) -> dict[str, Any]:
+        self._signatures = self._signatures or self._ask("/metadata")["metadata"]["signature_def"]["signature_def"]
+        if name not in self._signatures:
+            raise ExportError(f"the model {self._model} at {self._server} has no signature {name}")
+        return self._signatures[name]
+
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        url = f"http://{self._server}/v1/models/{self._model}{path}"
+        try:
+            request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _refusal(self._server, self._model, error.code == 404, _error_text(error)) from None
+        except OSError as error:
+            raise _no_answer(self._server, self._timeout, getattr(error, "reason", error)) from None
+        except ValueError:
+            raise ExportError(f"{self._server} is not the REST address of a model server; name it host:port") from None
+
+
+class GrpcClient:
+    """A served model over gRPC, `host:port` of the gRPC interface."""
+
+    def __init__(self, server: str, model: str = "svg", timeout: float = 60.0):
+        try:
+            import grpc
+            from tensorflow_serving.apis import prediction_service_pb2_grpc
+        except ImportError as missing:
+            raise ExportError(f"gRPC needs tensorflow-serving-api ({missing}); pip install it, or use REST") from None
+        self._server, self._model, self._timeout = server, model, timeout
+        # gRPC's default limit of 4 MiB is 256 frames of 64x64 pixels.
+        options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(grpc.insecure_channel(server, options))
+
+    def shape(self) -> ModelShape:
+        from tensorflow_serving.apis import get_model_metadata_pb2
+
+        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+        request.model_spec.name = self._model
+        definitions = get_model_metadata_pb2.SignatureDefMap()
+        self._ask(self._stub.GetModelMetadata, request).metadata["signature_def"].Unpack(definitions)
+        signature = definitions.signature_def["serving_default"]
+        context = [axis.size for axis in signature.inputs["context"].tensor_shape.dim]
+        return ModelShape(tuple(context[1:]), signature.outputs["frames"].tensor_shape.dim[2].size)
+
+    def predict(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2
+
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name, request.model_spec.signature_name = self._model, signature
+        for name, value in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        outputs = self._ask(self._stub.Predict, request).outputs
+        return {name: tf.make_ndarray(tensor) for name, tensor in outputs.items()}
+
+    def _ask(self, method: Callable, request: Any) -> Any:
+        import grpc
+
+        try:
+            return method(request, timeout=self._timeout)
+        except grpc.RpcError as error:
+            text, code = (error.details() or "").split("\n")[0], error.code()
+            if code == grpc.StatusCode.UNAVAILABLE:
+                raise _no_answer(self._server, self._timeout, text) from None
+            if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise _no_answer(self._server, self._timeout, TimeoutError()) from None
+            raise _refusal(self._server, self._model, code == grpc.StatusCode.NOT_FOUND, text) from None
+
+
+def encode_png(frame: np.ndarray) -> bytes:
+    """Encode a frame, uint8 [H, W, C] with C of 1 or 3, as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def decode_png(file: bytes, channels: int) -> np.ndarray:
+    """Decode a PNG file to a frame, uint8 [H, W, C]."""
+    with Image.open(io.BytesIO(file)) as image:
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _refusal(server: str, model: str, unknown: bool, text: str) -> ExportError:
+    what = f"has no model {model}" if unknown else "refused the request"
+    return ExportError(f"the server at {server} {what}: {text}")
+
+
+def _no_answer(server: str, timeout: float, reason: Any) -> ExportError:
+    if isinstance(reason, TimeoutError):
+        return ExportError(f"no answer from {server} within {timeout:g} s; raise the timeout")
+    return ExportError(f"no server answers at {server} ({reason}); start it, or name another address")
+
+
+def _error_text(error: urllib.error.HTTPError) -> str:
     try:
-        frames = list(decoding.read(path, decoding.Form(width, channels, _RESIZE.value)))[_START.value :]
-    except DataError as error:
-        raise ExportError(f"{path} {error}") from None
-    if len(frames) < n_past:
-        raise ExportError(f"{path} has {len(frames)} frames from {_START.value} on; the model needs {n_past} to begin")
-    return np.stack(frames)
+        return str(json.loads(error.read())["error"]).split("\n")[0]
+    except (ValueError, KeyError, TypeError):
+        return str(error.reason)
 
 
-def _draw(clip: np.ndarray, futures: np.ndarray, n_past: int) -> None:
-    """Writes the GIF: the truth, where there is enough of it, and futures."""
-    from svg_tf import visualization
-    from svg_tf.visualization import Row
-
-    clip, frames = clip / np.float32(255), n_past + futures.shape[1]
-    rows = [Row("Truth", clip[:frames], "truth")] if len(clip) >= frames else []
-    for number, future in enumerate(futures[:_SHOWN], start=1):
-        rows.append(Row(f"Sample {number}", np.concatenate([clip[:n_past], future])))
-    try:
-        visualization.write_gif(_OUT.value, visualization.animation([rows], n_past))
-    except OSError as error:
-        raise ExportError(f"{_OUT.value} cannot be written: {error.strerror}") from None
+def _to_json(value: np.ndarray) -> Any:
+    if value.dtype != object:
+        return value.tolist()
+    return [_to_json(row) for row in value] if value.ndim > 1 else [{"b64": _base64(item)} for item in value]
 
 
-if __name__ == "__main__":
-    command.run(main)
+def _base64(item: bytes) -> str:
+    return base64.b64encode(item).decode()
+
+
+def _from_json(value: Any, dtype: str) -> np.ndarray:
+    if dtype != "DT_STRING":
+        return np.array(value, _REST_DTYPES[dtype])
+    leaves = np.array(value, object)  # dicts are leaves for NumPy
+    return np.frompyfunc(lambda item: base64.b64decode(item["b64"]), 1, 1)(leaves)

@@ -1,111 +1,112 @@
-"""From a run to a SavedModel that a server can run."""
+"""Exports a model as a SavedModel for TensorFlow Serving."""
 
+import hashlib
+import json
 import os
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from svg_tf.config import Config
+import svg_tf
+from svg_tf import noise, rollout
 from svg_tf.models.svg import SVG
-from svg_tf.serving import inspection, manifest, sampler, signatures, versions, warmup
-from svg_tf.serving.error import ExportError
-from svg_tf.serving.quiet import quiet
-from svg_tf.serving.request_checks import Limits
-from svg_tf.training import checkpoints
+from svg_tf.serving import ExportError, inspection, saving, signatures, versions, warmup
+from svg_tf.serving.signatures import Limits
 
 MODEL_NAME = "svg"
-_LARGEST_DIFFERENCE = 1e-5  # of a frame in [0, 1], between the saved model and the model
+MANIFEST = os.path.join("assets.extra", "manifest.json")
+_LARGEST_DIFFERENCE = 1e-5  # between pixels of the SavedModel and of the model, in [0, 1]
 
 
-class Exported(NamedTuple):
-    """What was written."""
+def export(model: SVG, base: str, limits: Limits, *, version: int | None = None, origin: str = "") -> str:
+    """Write `base/<version>`, checked, or nothing.
 
-    folder: str
-    checkpoint: str
-    weight_bytes: int
-    signatures: tuple[str, ...]
-
-
-def base_folder(run_dir: str) -> str:
-    """Where a run keeps its versions; what a server calls the model's base path."""
-    return os.path.join(run_dir, "export")
-
-
-def export_run(
-    config: Config,
-    *,
-    checkpoint: str,
-    version: int | None,
-    limits: Limits,
-    recalibrate_bn: int = 0,
-    recalibrate_over: str = "clips",
-) -> Exported:
-    """Writes config.run_dir/export/<version>, checked, or nothing.
+    The SavedModel is published after its operations and weights have been checked (`inspection`) and a session has
+    drawn the same frames from it as the model.
 
     Args:
-        config: of the run.
-        checkpoint: best, latest or a step.
-        version: 1 or more; None is the next.
-        limits: what requests are held to.
-        recalibrate_bn: training batches to estimate batch normalisation's statistics from anew; 0 keeps the stored.
-        recalibrate_over: clips, rollouts or both; see `svg_tf.training.train.recalibration`.
+        model: a trained model in float32.
+        base: folder of the versions, the server's base path of the model.
+        limits: sizes fixed at export.
+        version: 1 or greater; None is the latest plus one.
+        origin: name of the checkpoint or preset, for the manifest.
+
+    Returns:
+        The path of the version.
 
     Raises:
-        CheckpointError: the run has no such checkpoint, or it does not fit.
-        DataError: training data is needed for the statistics, and missing.
-        ExportError: the version is there already, the folder cannot be written, or the result is not what it should
-            be.
+        ExportError: the version exists, the folder cannot be written, or the SavedModel fails a check.
     """
-    base = base_folder(config.run_dir)
-    versions.check_free(base, version)
-    # A server takes and gives float32, and half precision is slower on a CPU.
-    model = SVG(config.replace(mixed_precision="off"))
-    used = checkpoints.load_weights(model, config.run_dir, checkpoint)
-    report = None
-    if recalibrate_bn:
-        from svg_tf.training import recalibration
-
-        report = recalibration.recalibrate(model, config, recalibrate_bn, recalibrate_over)
-    origin = {"file": os.path.basename(used), "sha256": manifest.sha256(used), "step": int(model.updates.numpy())}
-    logging.info("tracing the signatures of %s", used)
+    versions.check(base, version)
+    if model.dtype_policy.compute_dtype != "float32":
+        raise ExportError(f"the model computes in {model.dtype_policy.compute_dtype}; load it in float32 to export it")
+    logging.info("tracing the signatures")
     functions = signatures.build(model, limits)
-    trial = dict(warmup.examples(config, functions))["rollout"]
-    trial["context"] = np.random.default_rng(0).random(trial["context"].shape, np.float32)
-    expected = functions["rollout"](**{name: tf.constant(value) for name, value in trial.items()})["frames"].numpy()
     weight_bytes = sum(weight.numpy().nbytes for weight in model.weights)
 
     def write(folder: str) -> None:
-        with quiet():
-            # Nobody trains what is served: without the gradients that the networks define themselves.
-            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-            tf.saved_model.save(sampler.Sampler(model), folder, functions, options)
-            inspection.check(folder, weight_bytes)
-            check_numbers(folder, trial, expected)
-        extra = os.path.join(folder, "assets.extra")
-        os.makedirs(extra)
-        warmup.write(os.path.join(extra, warmup.FILE), config, functions, MODEL_NAME)
-        manifest.write(folder, config, origin, limits, functions, report)
+        saving.save(model, functions, folder)
+        inspection.check(folder, weight_bytes)
+        check_frames(folder, model)
+        os.makedirs(os.path.join(folder, "assets.extra"))
+        warmup.write(os.path.join(folder, "assets.extra", warmup.FILE), functions, MODEL_NAME)
+        content = json.dumps(_manifest(folder, model, functions, limits, origin), indent=2)
+        with open(os.path.join(folder, MANIFEST), "w", encoding="utf-8") as file:
+            file.write(content + "\n")
 
     try:
-        folder = versions.publish(base, version, write)
-    except tf.errors.OpError as error:  # TensorFlow's own writing
+        return versions.publish(base, version, write)
+    except tf.errors.OpError as error:  # TensorFlow writes through its own file system layer
         raise ExportError(f"{base} cannot be written: {error.message}") from None
-    return Exported(folder, used, weight_bytes, tuple(functions))
 
 
-def check_numbers(folder: str, request: Mapping[str, np.ndarray], expected: np.ndarray) -> None:
-    """Checks that a SavedModel, in a session, gives the frames expected of a request to `rollout`.
+def check_frames(folder: str, model: SVG) -> None:
+    """Check that a SavedModel, run in a session, draws the frames of the model.
 
     Raises:
-        ExportError: it cannot be run, or the frames differ.
+        ExportError: it does not run, or the frames differ.
     """
+    shape = [1, model.n_past, model.image_size, model.image_size, model.channels]
+    context, seeds = np.random.default_rng(0).random(shape, np.float32), noise.sample_seeds(0, [0], 1)
+    inputs = {"context": context, "seeds": seeds, "horizon": np.array([2], np.int32)}
     try:
-        frames = inspection.run_in_session(folder, "rollout", request)["frames"]
+        frames = inspection.run_in_session(folder, "futures", inputs)["frames"]
     except tf.errors.OpError as error:
-        raise ExportError(f"{folder} does not run in a session: {error.message}") from None
-    difference = np.abs(frames - expected).max()
+        raise ExportError(f"the SavedModel does not run in a session: {error.message}") from None
+    difference = np.abs(frames - rollout.generate(model, context, 2, seeds).frames.numpy()).max()
     if not difference <= _LARGEST_DIFFERENCE:
-        raise ExportError(f"{folder} draws frames that differ from the model's by {difference}")
+        raise ExportError(f"the exported frames differ from the model's by {difference:.2g}")
+
+
+def _manifest(folder: str, model: SVG, functions: saving.Signatures, limits: Limits, origin: str) -> dict[str, Any]:
+    """Describe a SavedModel for people and scripts; a server ignores the file. It holds no paths of this machine."""
+    paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    return {
+        "model": {name: value for name, value in model.get_config().items() if _is_plain(value)},
+        "origin": origin,
+        "training_step": int(model.step.numpy()),
+        "limits": limits._asdict(),
+        "signatures": {name: _described(function) for name, function in functions.items()},
+        "versions": {"svg_tf": svg_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
+        "sha256": {os.path.relpath(path, folder): _sha256(path) for path in sorted(paths)},
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def _described(function: Any) -> dict[str, Any]:
+    sides = {"inputs": saving.inputs_of(function), "outputs": function.structured_outputs}
+    return {
+        side: {name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for name, spec in specs.items()}
+        for side, specs in sides.items()
+    }
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,128 +1,149 @@
-"""The signatures of an exported model: their names, inputs and outputs.
+"""Signatures of an exported model, and the checks of their inputs.
 
-No input is a scalar and every output begins with the batch axis: REST's rows and the server's batching need both. A
-row's outputs depend on that row alone, so rows may be split, padded and merged.
+Every input and output begins with the batch dimension, as REST rows and the server's batching require. A row of the
+outputs depends only on the same row of the inputs, so a server may merge, pad and split requests. The checks run
+inside the graph because the server compares neither shapes nor values with the signature.
 """
+
+import struct
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from svg_tf import noise
+from svg_tf import losses, noise, rollout
 from svg_tf.models.svg import SVG
-from svg_tf.serving import png_frames, sampler
-from svg_tf.serving.request_checks import Limits, RequestChecks
+from svg_tf.serving.saving import Signatures
 
-Signatures = dict[str, tf.types.experimental.ConcreteFunction]
+_TOLERANCE = 1e-3  # how far a pixel may lie outside [0, 1] after arithmetic or JSON
+_PNG_HEADER = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s", 13, b"IHDR")
+
+
+class Limits(NamedTuple):
+    """Sizes that are fixed at export.
+
+    Attributes:
+        horizon: T, the predicted frames of the signatures without an input `horizon`.
+        n_samples: S, the futures of each context in `serving_default`.
+        max_samples: largest number of futures in one request, B * S.
+        max_frames: largest number of predicted frames in one request, B * S * T.
+    """
+
+    horizon: int
+    n_samples: int = 4
+    max_samples: int = 100
+    max_frames: int = 5000
 
 
 def build(model: SVG, limits: Limits) -> Signatures:
-    """Traces all signatures of a model, each with a dynamic batch.
+    """Trace the signatures of a model, all with a dynamic batch dimension.
 
-    B rows, S samples, P = n_past context frames, T predicted frames. A sample's noise comes from its seed, or is eps,
-    N(0, 1) float32 [B, S, P-1+T, Z]: the posterior's on the context and then the prior's (a model without a latent
-    takes its shape alone).
+    B contexts of P = n_past frames, S futures of each, T predicted frames. Frames are float32 in [0, 1]. A future is
+    a function of its context and its seed (`svg_tf.noise.sample_seeds`).
 
-    * `serving_default`: context float32 [B, P, H, W, C] in [0, 1], seeds int64 [B, S] -> frames float32
-      [B, S, T, H, W, C], T = limits.horizon.
-    * `rollout`: context, seeds, horizon int32 [B] -> frames, zero past a row's own horizon, T the largest of them;
-      length int32 [B], the horizon again.
-    * `rollout_eps`: context, eps float32 [B, S, P-1+T, Z] -> frames.
-    * `rollout_png`: context_bytes string [B, P], seeds -> frames_bytes string [B, S, T].
-    * `rollout_uncertainty`, of a learned prior only: context, seeds -> frames, prior_stddev float32 [B, S, T, Z].
-    * `init`: context, eps float32 [B, S, P, Z] -> frame float32 [B, S, H, W, C], the first predicted, and states.
-    * `step`: frame, eps float32 [B, S, 1, Z], the states -> frame, the next one, and states.
+    * `serving_default`: context [B, P, H, W, C] -> frames [B, S, T, H, W, C] with S = limits.n_samples. The seeds are
+      those of clip 0 and seed 0, the same for each row.
+    * `future`: context, seed int64 [B] -> frames [B, T, H, W, C].
+    * `futures`: context, seeds int64 [B, S], horizon int32 [B] (T, the same in each row) -> frames
+      [B, S, T, H, W, C] and, if the prior is learned, prior_stddev [B, S, T, Z].
+    * `futures_png`: context_bytes string [B, P], seeds int64 [B, S] -> frames_bytes string [B, S, T], PNG files.
+
+    A server that merges requests can merge those of the first two signatures freely. Requests of the last two can
+    only be merged if they have the same S.
+
+    Args:
+        model: an `SVG` model in float32.
+        limits: sizes fixed at export.
+
+    Returns:
+        Concrete functions by signature name.
     """
-    config = model.config
-    check = RequestChecks(config, limits)
-    picture = [config.image_width, config.image_width, config.channels]
-    inputs = {
-        "context": tf.TensorSpec([None, config.n_past, *picture], tf.float32),
-        "context_bytes": tf.TensorSpec([None, config.n_past], tf.string),
-        "seeds": tf.TensorSpec([None, None], tf.int64),
-        "horizon": tf.TensorSpec([None], tf.int32),
-        "frame": tf.TensorSpec([None, None, *picture], tf.float32),
-    }
+    image = [model.image_size, model.image_size, model.channels]
+    context = tf.TensorSpec([None, model.n_past, *image], tf.float32, "context")
+    seeds = tf.TensorSpec([None, None], tf.int64, "seeds")
 
-    # Traced once, and called by all: five rollouts take the place of one in the file, and load as fast.
-    @tf.function(
-        input_signature=[inputs["context"], tf.TensorSpec([None, None, None, config.z_dim], tf.float32)],
-        autograph=False,
-    )
-    def draw(context, z_noise):
-        return sampler.draw(model, context, z_noise)
+    # Traced once and called by every signature, which keeps the file small.
+    @tf.function(input_signature=[context, seeds, tf.TensorSpec([], tf.int32)], autograph=False)
+    def draw(context, seeds, horizon):
+        z_noise = noise.rollout_noise(seeds, model.n_past - 1 + horizon, model.z_dim)
+        frames, prior = rollout.roll_out(model, context, z_noise)
+        frames = tf.ensure_shape(frames, [None, None, None, *image])
+        return {"frames": frames} | ({"prior_stddev": losses.stddev(prior[1])} if prior is not None else {})
 
-    @tf.function(input_signature=[inputs["seeds"], tf.TensorSpec([], tf.int32)], autograph=False)
-    def noise_of(seeds, horizon):
-        return noise.rollout_noise(seeds, config.n_past - 1 + horizon, config.z_dim)
+    def checked_draw(context, seeds, horizon):
+        context = tf.ensure_shape(context, [None, model.n_past, *image])
+        samples = tf.size(seeds, tf.int64)
+        frames = samples * tf.cast(horizon, tf.int64)
+        context, seeds, horizon = _require(
+            (context, tf.ensure_shape(seeds, [None, None]), horizon),
+            (tf.shape(context)[0] >= 1, "context must have at least one row"),
+            (
+                tf.reduce_all((context >= -_TOLERANCE) & (context <= 1 + _TOLERANCE)),  # False for NaN
+                "context must hold finite numbers in [0, 1]; divide bytes by 255",
+            ),
+            (tf.shape(seeds)[0] == tf.shape(context)[0], "seeds must have one row for each context"),
+            (samples >= 1, "seeds must have at least one column"),
+            (horizon >= 1, "horizon must be at least 1"),
+            (samples <= limits.max_samples, f"at most {limits.max_samples} futures a request (B * S), not", samples),
+            (frames <= limits.max_frames, f"at most {limits.max_frames} frames a request (B * S * T), not", frames),
+        )
+        return draw(context, seeds, horizon)
 
-    def eps_of(steps: int | None) -> tf.TensorSpec:
-        return tf.TensorSpec([None, None, steps, config.z_dim], tf.float32)
+    def serving_default(context):
+        default_seeds = noise.sample_seeds(0, [0], limits.n_samples)  # [1, S]
+        frames = checked_draw(context, tf.tile(default_seeds, [tf.shape(context)[0], 1]), limits.horizon)["frames"]
+        return {"frames": tf.ensure_shape(frames, [None, limits.n_samples, limits.horizon, *image])}
 
-    def drawn(context: tf.Tensor, seeds: tf.Tensor, horizon: int | tf.Tensor):
-        context = check.context(context)
-        seeds = check.seeds(seeds, tf.shape(context)[0])
-        return draw(context, noise_of(seeds, horizon))
+    def future(context, seed):
+        seed = tf.ensure_shape(seed, [None])[:, tf.newaxis]
+        frames = checked_draw(context, seed, limits.horizon)["frames"]
+        return {"frames": tf.ensure_shape(frames[:, 0], [None, limits.horizon, *image])}
 
-    def serving_default(context, seeds):
-        return {"frames": drawn(context, seeds, limits.horizon)[0]}
-
-    def rollout(context, seeds, horizon):
-        horizon = check.horizon(horizon, tf.shape(context)[0])
+    def futures(context, seeds, horizon):
+        horizon = tf.ensure_shape(horizon, [None])
         longest = tf.reduce_max(horizon)
-        frames, _ = drawn(context, seeds, longest)
-        own = tf.sequence_mask(horizon, longest)[:, tf.newaxis, :, tf.newaxis, tf.newaxis, tf.newaxis]
-        return {"frames": tf.where(own, frames, 0.0), "length": horizon}
+        longest = _require(
+            longest,
+            (tf.shape(horizon)[0] == tf.shape(context)[0], "horizon must have one row for each context"),
+            (tf.reduce_all(horizon == longest), "horizon must be the same number in each row"),
+        )
+        return checked_draw(context, seeds, longest)
 
-    def rollout_eps(context, eps):
-        context = check.context(context)
-        eps = check.eps(eps, tf.shape(context)[0], None)
-        return {"frames": draw(context, _time_major(eps))[0]}
+    def futures_png(context_bytes, seeds):
+        context = _decode_png(context_bytes, model)
+        frames = checked_draw(context, seeds, limits.horizon)["frames"]
+        return {"frames_bytes": tf.io.encode_png(tf.cast(tf.round(255.0 * frames), tf.uint8))}
 
-    def rollout_png(context_bytes, seeds):
-        context_bytes = tf.ensure_shape(context_bytes, inputs["context_bytes"].shape)
-        context = png_frames.decode(context_bytes, config.image_width, config.channels)
-        return {"frames_bytes": png_frames.encode(drawn(context, seeds, limits.horizon)[0])}
-
-    def rollout_uncertainty(context, seeds):
-        frames, stddev = drawn(context, seeds, limits.horizon)
-        return {"frames": frames, "prior_stddev": stddev}
-
-    def init(context, eps):
-        context = check.context(context)
-        eps = check.eps(eps, tf.shape(context)[0], config.n_past)
-        frame, states = sampler.first_frame(model, context, _time_major(eps))
-        return {"frame": frame, **states}
-
-    def step(frame, eps, **states):
-        frame = check.frame(frame)
-        eps = check.state(check.eps(eps, tf.shape(frame)[0], 1), eps_of(1).shape, frame, "eps")
-        states = {name: check.state(x, shapes[name], frame, name) for name, x in states.items()}
-        frame, states = sampler.next_frame(model, frame, _time_major(eps)[0], states)
-        return {"frame": frame, **states}
-
-    def traced(function, *names: str, **others: tf.TensorSpec):
-        specs = {name: inputs[name] for name in names} | others
+    def traced(function, **specs):
         return tf.function(function, autograph=False).get_concrete_function(**specs)
 
-    functions = {
-        "serving_default": traced(serving_default, "context", "seeds"),
-        "rollout": traced(rollout, "context", "seeds", "horizon"),
-        "rollout_eps": traced(rollout_eps, "context", eps=eps_of(None)),
-        "rollout_png": traced(rollout_png, "context_bytes", "seeds"),
-        "init": traced(init, "context", eps=eps_of(config.n_past)),
+    return {
+        "serving_default": traced(serving_default, context=context),
+        "future": traced(future, context=context, seed=tf.TensorSpec([None], tf.int64)),
+        "futures": traced(futures, context=context, seeds=seeds, horizon=tf.TensorSpec([None], tf.int32)),
+        "futures_png": traced(futures_png, context_bytes=tf.TensorSpec([None, model.n_past], tf.string), seeds=seeds),
     }
-    if config.prior == "learned":
-        functions["rollout_uncertainty"] = traced(rollout_uncertainty, "context", "seeds")
-    shapes = {name: x.shape for name, x in functions["init"].structured_outputs.items() if name != "frame"}
-    states = {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}
-    functions["step"] = traced(step, "frame", eps=eps_of(1), **states)
-    return functions
 
 
-def inputs_of(function: tf.types.experimental.ConcreteFunction) -> dict[str, tf.TensorSpec]:
-    """The inputs of a signature by name."""
-    return {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature)}
+def _require(tensors, *conditions):
+    """Return the tensors after checking conditions, each (bool tensor, message, *values to print)."""
+    asserts = [tf.debugging.Assert(condition, [message, *values]) for condition, message, *values in conditions]
+    with tf.control_dependencies(asserts):
+        return tf.nest.map_structure(tf.identity, tensors)
 
 
-def _time_major(eps: tf.Tensor) -> tf.Tensor:
-    """float32 [B, S, N, Z] -> [N, S, B, Z]."""
-    return tf.transpose(eps, [2, 1, 0, 3])
+def _decode_png(files: tf.Tensor, model: SVG) -> tf.Tensor:
+    """Decode PNG files, string [B, P] -> float32 [B, P, H, W, C] in [0, 1].
+
+    The size in the header is checked first: a file of a few bytes can decompress to a gigabyte.
+    """
+    files = tf.ensure_shape(files, [None, model.n_past])
+    size, channels = model.image_size, model.channels
+    header = _PNG_HEADER + struct.pack(">II", size, size)
+    right = tf.reduce_all(tf.strings.substr(files, 0, len(header)) == header)
+    files = _require(files, (right, f"context_bytes must be PNG files of {size}x{size} pixels"))
+    frames = tf.map_fn(
+        lambda file: tf.ensure_shape(tf.io.decode_png(file, channels), [size, size, channels]),
+        tf.reshape(files, [-1]),
+        fn_output_signature=tf.TensorSpec([size, size, channels], tf.uint8),
+    )
+    return tf.cast(tf.reshape(frames, [-1, model.n_past, size, size, channels]), tf.float32) / 255.0

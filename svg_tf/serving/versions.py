@@ -1,119 +1,101 @@
-"""Version folders: `<base>/<integer>`, which a server watches. One appears by a rename, whole, or not at all."""
+"""Version folders `BASE/<integer>`, which a server watches. A version is written aside and renamed when complete."""
 
-import contextlib
-import fcntl
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+import time
+import uuid
+from collections.abc import Callable
 
-from svg_tf import files
-from svg_tf.serving.error import ExportError
+from svg_tf.serving import ExportError
 
-# No integer, so a server passes it over.
-_ASIDE = ".aside-"
+_TEMPORARY = ".tmp-"  # not an integer, so a server ignores it
+_ABANDONED_AFTER = 24 * 3600.0  # seconds
+
+
+def check(base: str, version: int | None) -> None:
+    """Check early that a version can be published.
+
+    Raises:
+        ExportError: `base` is not a local folder, or the version exists.
+    """
+    if "://" in base:
+        raise ExportError(f"{base} is not a local folder; export to a local one and copy it, version folder and all")
+    if version is not None and os.path.lexists(os.path.join(base, str(version))):
+        raise ExportError(f"version {version} already exists in {base}; choose another, or leave --version out")
 
 
 def latest(base: str) -> int | None:
-    """The largest version in a folder, which is the one that a server serves; None where there is none."""
+    """Return the largest version in a folder, which is the one that a server loads, or None."""
     names = os.listdir(base) if os.path.isdir(base) else []
-    return max((int(name) for name in names if re.fullmatch(r"\d+", name)), default=None)
-
-
-def check_free(base: str, version: int | None) -> None:
-    """Tells early of a version that is there already.
-
-    Raises:
-        ExportError: it is.
-    """
-    if version is not None and os.path.lexists(os.path.join(base, str(version))):
-        raise ExportError(f"version {version} is already in {base}; name another, or none for the next")
+    return max((int(name) for name in names if re.fullmatch(r"[0-9]+", name)), default=None)
 
 
 def publish(base: str, version: int | None, write: Callable[[str], None]) -> str:
-    """Calls write(folder), flushes what it wrote to the disk and gives the folder its version; returns its path.
+    """Call write(folder) with an empty temporary folder and rename it to its version once it is on the disk.
 
-    Folders that killed processes left behind are removed; those of processes that still write are not.
+    No file locks are used, which not every network mount has: a rename onto a folder with files fails, so two exports
+    at the same time get different versions. Temporary folders older than a day are removed.
 
     Args:
-        base: where the versions are.
-        version: 1 or more; None is the latest plus one, at the moment of the rename.
-        write: fills an empty folder. When it raises, nothing remains.
+        base: folder of the versions; created if missing.
+        version: 1 or greater; None is the latest plus one at the moment of the rename.
+        write: fills the folder. If it raises, the folder is removed.
+
+    Returns:
+        The path of the version.
 
     Raises:
-        ExportError: the version is there already, or the folder cannot be written.
+        ExportError: the version exists, or the folder cannot be written.
     """
+    check(base, version)
     try:
-        return _publish(base, version, write)
+        os.makedirs(base, exist_ok=True)
+        _remove_abandoned(base)
+        temporary = os.path.join(base, _TEMPORARY + uuid.uuid4().hex)
+        os.mkdir(temporary)
+        try:
+            write(temporary)
+            _flush(temporary)
+            return _rename(temporary, base, version)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
     except OSError as error:
         raise ExportError(f"{base} cannot be written: {error.strerror or error}") from None
 
 
-def _publish(base: str, version: int | None, write: Callable[[str], None]) -> str:
-    os.makedirs(base, exist_ok=True)
-    check_free(base, version)
-    with _locked(base):
-        _remove_abandoned(base)
-        aside = tempfile.mkdtemp(dir=base, prefix=_ASIDE)
-        held = _lock(aside)  # for as long as this process lives
-    try:
-        write(aside)
-        _open_to_others(aside)
-        _flush(aside)
-        with _locked(base):
-            check_free(base, version)
-            path = os.path.join(base, str(version or (latest(base) or 0) + 1))
-            os.rename(aside, path)
-            files.flush(base)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    finally:
-        os.close(held)
-    return path
+def _rename(temporary: str, base: str, version: int | None) -> str:
+    while True:
+        path = os.path.join(base, str(version or (latest(base) or 0) + 1))
+        try:
+            os.rename(temporary, path)
+        except OSError:
+            if not os.path.lexists(path):
+                raise
+            check(base, version)  # raises if a version was named; otherwise try the next
+            continue
+        _flush_file(base)
+        return path
 
 
 def _remove_abandoned(base: str) -> None:
     for name in os.listdir(base):
-        if not name.startswith(_ASIDE):
-            continue
         path = os.path.join(base, name)
-        try:
-            lock = _lock(path, fcntl.LOCK_NB)
-        except OSError:  # its process lives
-            continue
-        shutil.rmtree(path, ignore_errors=True)
-        os.close(lock)
-
-
-@contextlib.contextmanager
-def _locked(folder: str) -> Iterator[None]:
-    lock = _lock(folder)
-    try:
-        yield
-    finally:
-        os.close(lock)
-
-
-def _lock(folder: str, options: int = 0) -> int:
-    """Locks a folder for this process: until the descriptor is closed, or the process ends however it does."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | options)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _open_to_others(folder: str) -> None:
-    """A temporary folder is its owner's alone; a server is often another user."""
-    os.chmod(folder, 0o777 & ~files.umask())
+        if name.startswith(_TEMPORARY) and time.time() - os.path.getmtime(path) > _ABANDONED_AFTER:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _flush(folder: str) -> None:
     for parent, _, names in os.walk(folder):
         for name in names:
-            files.flush(os.path.join(parent, name))
-        files.flush(parent)
+            _flush_file(os.path.join(parent, name))
+        _flush_file(parent)
+
+
+def _flush_file(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,53 +1,50 @@
-"""Requests that a server runs while it loads a model, so that the first client does not wait for what is lazy.
+"""Requests that a server runs while it loads a model, so that the first client does not wait for lazy work.
 
 `assets.extra/tf_serving_warmup_requests` is a TFRecord file of `tensorflow.serving.PredictionLog` messages. They are
-written in protocol buffers' wire format, so that an export does not need the server's Python package.
+encoded here, in 20 lines, so that an export does not need the package tensorflow-serving-api.
 """
-
-from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from svg_tf.config import Config
-from svg_tf.serving import wire
-from svg_tf.serving.signatures import Signatures, inputs_of
+from svg_tf.serving.saving import Signatures, inputs_of
 
 FILE = "tf_serving_warmup_requests"
 
 
-def write(path: str, config: Config, signatures: Signatures, model_name: str) -> None:
-    """Writes one request for each signature."""
+def write(path: str, signatures: Signatures, model_name: str) -> None:
+    """Write the smallest request of each signature: one black context, one future, one frame where T is free."""
+    image = inputs_of(signatures["future"])["context"].shape[2:]
     with tf.io.TFRecordWriter(path) as writer:
-        for name, inputs in examples(config, signatures):
-            writer.write(prediction_log(model_name, name, inputs))
+        for name, function in signatures.items():
+            inputs = {key: _smallest(key, spec, image) for key, spec in inputs_of(function).items()}
+            writer.write(_prediction_log(model_name, name, inputs))
 
 
-def examples(config: Config, signatures: Signatures) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """The smallest request of every signature: a black context, one sample, one frame where it can be asked for."""
-    for name, function in signatures.items():
-        yield name, {key: _smallest(key, spec, config) for key, spec in inputs_of(function).items()}
-
-
-def _smallest(name: str, spec: tf.TensorSpec, config: Config) -> np.ndarray:
+def _smallest(name: str, spec: tf.TensorSpec, image: tf.TensorShape) -> np.ndarray:
     shape = [size or 1 for size in spec.shape]
-    if name == "eps" and spec.shape[2] is None:
-        shape[2] = config.n_past
     if name == "context_bytes":
-        black = np.zeros([config.image_width, config.image_width, config.channels], np.uint8)
-        return np.full(shape, tf.io.encode_png(black).numpy(), object)
+        return np.full(shape, tf.io.encode_png(np.zeros(image, np.uint8)).numpy(), object)
     return np.full(shape, 1 if name == "horizon" else 0, spec.dtype.as_numpy_dtype)
 
 
-def prediction_log(model_name: str, signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
-    """A request as the server logs it: PredictionLog.predict_log (6) . request (1)."""
-    return wire.field(6, wire.field(1, predict_request(model_name, signature, inputs)))
-
-
-def predict_request(model_name: str, signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
-    """PredictRequest: model_spec (1; its name 1, signature_name 3) and inputs (2), a map of TensorProto."""
-    message = wire.field(1, wire.field(1, model_name) + wire.field(3, signature))
+def _prediction_log(model_name: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
+    """Encode PredictionLog.predict_log (6) .request (1): model_spec (1: name 1, signature_name 3), inputs (2)."""
+    request = _field(1, _field(1, model_name.encode()) + _field(3, signature.encode()))
     for name, value in inputs.items():
-        tensor = tf.make_tensor_proto(value).SerializeToString()
-        message += wire.field(2, wire.field(1, name) + wire.field(2, tensor))
-    return message
+        request += _field(2, _field(1, name.encode()) + _field(2, tf.make_tensor_proto(value).SerializeToString()))
+    return _field(6, _field(1, request))
+
+
+def _field(number: int, data: bytes) -> bytes:
+    """Encode one length-delimited field of a protocol buffer."""
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _varint(value: int) -> bytes:
+    """Encode seven bits a byte, lowest first; the eighth bit is set on all but the last byte."""
+    data = bytearray()
+    while value > 0x7F:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*data, value])
