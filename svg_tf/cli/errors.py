@@ -3,18 +3,6 @@
 import errno
 import sys
 
-from svg_tf.config import ConfigError
-
-# Errors whose text names a value and a remedy, by module. A module that is not loaded cannot have raised one.
-_CLASSES = {
-    "svg_tf.data.errors": "DataError",
-    "svg_tf.training.checkpoints": "CheckpointError",
-    "svg_tf.training.train": "NonFiniteError",
-    "svg_tf.training.rendezvous": "PeerError",
-    "svg_tf.training.distribution": "PeerError",
-    "svg_tf.torch_import.unpickler": "TorchFileError",
-    "svg_tf.serving": "ExportError",
-}
 _REMEDIES = {
     errno.ENOSPC: "make room on the disk, or choose another folder",
     errno.EDQUOT: "make room on the disk, or choose another folder",
@@ -25,8 +13,11 @@ _REMEDIES = {
 
 
 def message_for(error: BaseException) -> str:
-    """Return one line for the user, or "" for a bug, which needs its traceback."""
-    if isinstance(error, user_errors()):
+    """Return one line for the user, or "" for a bug, which needs its traceback.
+
+    The exception classes defined in svg_tf are meant for users: their text names a value and a remedy.
+    """
+    if type(error).__module__.partition(".")[0] == "svg_tf":
         return str(error)
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
@@ -34,19 +25,7 @@ def message_for(error: BaseException) -> str:
         return f"{where}{error.strerror}" + (f"; {remedy}" if remedy else "")
     if isinstance(error, MemoryError):
         return "there is not enough memory; lower --batch_size or the number of samples"
-    return _tensorflow_message(error)
-
-
-def user_errors() -> tuple[type[Exception], ...]:
-    """Return the loaded exception classes whose text is meant for the user."""
-    loaded = (getattr(sys.modules.get(module), name, None) for module, name in _CLASSES.items())
-    return (ConfigError, *(found for found in loaded if found))
-
-
-def _tensorflow_message(error: BaseException) -> str:
-    """Return the message of an error of ours that TensorFlow has wrapped."""
-    errors = getattr(sys.modules.get("tensorflow"), "errors", None)
-    if errors is None or not isinstance(error, errors.OpError):
-        return ""
-    data = sys.modules.get("svg_tf.data.errors")
-    return data.told_by_tensorflow(error) if data else ""
+    tensorflow, data = sys.modules.get("tensorflow"), sys.modules.get("svg_tf.data.errors")
+    if tensorflow is not None and data is not None and isinstance(error, tensorflow.errors.OpError):
+        return data.data_error_message(error)
+    return ""

@@ -1,31 +1,31 @@
-"""Trains a model, or resumes its training: python bin/train.py --flagfile=smmnist.flags --data_dir=..."""
+"""Trains a model or resumes its training: svg-tf train --flagfile=smmnist.flags --data_dir=/data/mnist"""
 
 import time
 
-BEGAN = time.monotonic()
+STARTED = time.monotonic()
 
 from absl import flags  # noqa: E402
 
-from svg_tf.cli import flags as config_flags  # noqa: E402 - its imports count
+from svg_tf.cli import flags as config_flags  # noqa: E402 - the time of the imports counts
 
 config_flags.define_config_flags()
-flags.adopt_module_key_flags(config_flags)  # --help shows them
+flags.adopt_module_key_flags(config_flags)
 _DRY_RUN = flags.DEFINE_bool(
-    "dry_run", False, "build the model and one batch, print the configuration, the sizes and the memory, and stop"
+    "dry_run", False, "train one step, print the configuration, sizes, time and peak memory, and write nothing"
 )
 
 
 def run() -> None:
-    """Parses, then trains or describes."""
+    """Train, or describe the run."""
     config = config_flags.config_from_flags()
     if _DRY_RUN.value:
         from svg_tf.training import dry_run
 
         print(dry_run.describe(config), end="")
         return
-    from svg_tf.training import train as training
+    from svg_tf.training import train
 
-    training.train(config, BEGAN)
+    train.train(config, STARTED)
 
 
 def main(argv: list[str] | None = None) -> None:
