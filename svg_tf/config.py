@@ -1,4 +1,4 @@
-"""The configuration of a run: one frozen dataclass, validated when made, saved with the run."""
+"""The configuration of a run: one frozen dataclass, validated on construction and saved with the run."""
 
 import dataclasses
 import json
@@ -6,97 +6,116 @@ import os
 from collections.abc import Collection
 from typing import Any
 
-from svg_tf import config_checks, files
-from svg_tf.config_checks import ConfigError
+from svg_tf import files
 from svg_tf.registry import BACKBONES, DATASETS
 
-__all__ = ["Config", "ConfigError"]
-
-# Fields that came later: a run without them was made as their defaults say.
-_MAY_BE_MISSING = frozenset(
-    {"cache_dir", "kth_split", "kth_clips", "resize", "frame_stride", "accumulation", "remat", "strategy"}
-    | {"connect_timeout"}
-)
+_INTEGER_LIMIT = 2**31
+_FLOAT32_MIN, _FLOAT32_LIMIT = 2.0**-126, 2.0**128
+_LONGEST_VALUE = 80
+_BAIR_FRAMES = 30
 
 
-def _field(default: Any, text: str, choices: Collection[str] = ()) -> Any:
-    return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
+class ConfigError(ValueError):
+    """A configuration that cannot work; the message names the value and the remedy."""
+
+
+def _field(
+    default: Any,
+    text: str,
+    choices: Collection[str] = (),
+    least: int | None = None,
+    most: int | None = None,
+    only: tuple[str, ...] = (),
+) -> Any:
+    """Declare a field: help text, choices or bounds, and the data sets it has an effect with (empty: all)."""
+    metadata = {"help": text, "choices": choices, "least": least, "most": most, "datasets": only}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that decides what a run computes. The defaults are the paper's SM-MNIST recipe.
+    """Everything that determines the results of a run. The defaults are the paper's Stochastic Moving MNIST recipe.
 
-    Every field is a command-line flag of the same name; its help text is in the field's metadata.
+    Each field is a command-line flag of the same name; its help text and bounds are in the field's metadata.
 
     Raises:
-        ConfigError: a field, or a combination of fields, that cannot work.
+        ConfigError: a field or a combination of fields cannot work.
     """
 
     # The run.
     run_dir: str = _field("runs/smmnist", "folder of the run: configuration, checkpoints, logs, samples")
-    seed: int = _field(0, "seed of weights, noise, order and clips; 0 to 2147483647")
+    seed: int = _field(0, "seed of weights, noise, order and clips; 0 to 2147483647", least=0)
 
     # The data.
-    dataset: str = _field("smmnist", "what to learn from", DATASETS)
+    dataset: str = _field("smmnist", "data set", DATASETS)
     data_dir: str = _field(
         "",
-        "folder of the data: for kth the original AVIs, for bair softmotion30_44k or a folder of TensorFlow Datasets "
-        "(empty: its default one), for videos any videos, for smmnist the four MNIST idx files (empty: TensorFlow "
-        "Datasets)",
+        "folder of the data. kth: the original AVI files; bair: softmotion30_44k, or a folder of TensorFlow Datasets "
+        "(empty: its default); videos: your videos; smmnist: the four MNIST idx files (empty: TensorFlow Datasets)",
     )
     cache_dir: str = _field(
-        "", "folder for what is made of kth, bair and videos once, some 4 KB a frame; empty: svg_tf_cache in data_dir"
+        "", "folder for decoded kth, bair and videos, about 4 KB per frame; empty: svg_tf_cache in data_dir"
     )
     digits: str = _field(
         "mnist",
-        "digits of smmnist: mnist, or embedded (the 8x8 digits that scikit-learn ships, no download)",
+        "digits of smmnist: mnist, or embedded (the 8x8 digits in scikit-learn, no download)",
         ("mnist", "embedded"),
+        only=("smmnist",),
     )
-    num_digits: int = _field(2, "digits in a clip of smmnist; 1 to 4")
-    digit_size: int = _field(32, "width and height of a digit of smmnist, in pixels; 1 or more, less than image_width")
-    max_speed: int = _field(4, "largest speed of a digit of smmnist on each axis, in pixels a frame; 1 or more")
+    num_digits: int = _field(2, "digits per clip of smmnist; 1 to 4", least=1, most=4, only=("smmnist",))
+    digit_size: int = _field(
+        32, "height and width of a digit of smmnist in pixels; less than image_width", least=1, only=("smmnist",)
+    )
+    max_speed: int = _field(
+        4, "maximum speed of a digit of smmnist on each axis, in pixels per frame", least=1, only=("smmnist",)
+    )
     motion: str = _field(
         "stochastic",
-        "motion of smmnist's digits: stochastic (new velocity at a wall) or deterministic (mirror bounce)",
+        "motion of smmnist's digits: stochastic (new velocity at a wall) or deterministic (reflection)",
         ("stochastic", "deterministic"),
+        only=("smmnist",),
     )
     kth_split: str = _field(
         "svg",
-        "persons of kth to train : test on: svg (1-20 : 21-25), savp (1-16 : 17-25; both hold out the last two of "
-        "training for validation), official (as its authors say) or trial (any persons, a part of their clips each)",
+        "persons of kth to train : test on. svg: 1-20 : 21-25; savp: 1-16 : 17-25 (in both, the last two training "
+        "persons are the validation set); official: the split of its authors; trial: any persons that are there",
         ("svg", "savp", "official", "trial"),
+        only=("kth",),
     )
     kth_clips: str = _field(
         "trimmed",
-        "clips of kth are cut from the trimmed sub-sequences of 00sequences.txt, or from whole videos, in which "
-        "persons leave the picture for a while",
+        "source of kth clips: the trimmed sequences of 00sequences.txt, or whole videos, where persons also leave the "
+        "frame",
         ("trimmed", "whole"),
+        only=("kth",),
     )
     resize: str = _field(
         "crop",
-        "how a frame of videos becomes square: crop (scale the shorter side, keep the centre) or squash; kth is "
+        "how frames of videos become square: crop (scale the shorter side and keep the center) or squash; kth is "
         "always squashed, as published",
         ("crop", "squash"),
+        only=("videos",),
     )
-    frame_stride: int = _field(1, "take every n-th frame of kth, bair and videos; 1 or more, 1 takes all")
-    image_width: int = _field(64, "width and height of a frame, in pixels; a power of two, 32 or more")
-    channels: int = _field(1, "channels of a frame: 1 grey, 3 colour")
+    frame_stride: int = _field(
+        1, "use every n-th frame of kth, bair and videos", least=1, only=("kth", "bair", "videos")
+    )
+    image_width: int = _field(64, "height and width of a frame in pixels; a power of two, 32 or greater", least=32)
+    channels: int = _field(1, "channels of a frame: 1 (gray) or 3 (RGB)", least=1)
 
     # The clip.
-    n_past: int = _field(5, "context frames, given to the model; 1 or more")
-    n_future: int = _field(10, "frames to predict in training, after the context; 1 or more")
-    n_eval: int = _field(30, "frames of an evaluated clip in all, context included; more than n_past")
+    n_past: int = _field(5, "context frames", least=1)
+    n_future: int = _field(10, "frames to predict in training, after the context", least=1)
+    n_eval: int = _field(30, "frames of a clip in evaluation, context included; more than n_past", least=1)
 
     # The model.
     backbone: str = _field("dcgan", "encoder and decoder networks", BACKBONES)
-    base_width: int = _field(64, "channels of the first convolution; 1 or more, the paper has 64")
-    g_dim: int = _field(128, "size of the frame's code h and of the predictor's output g; 1 or more")
-    z_dim: int = _field(10, "size of the latent z of one frame; 1 or more")
-    rnn_size: int = _field(256, "units of every LSTM layer; 1 or more")
-    predictor_layers: int = _field(2, "LSTM layers of the frame predictor; 1 or more")
-    posterior_layers: int = _field(1, "LSTM layers of the posterior; 1 or more")
-    prior_layers: int = _field(1, "LSTM layers of the learned prior; 1 or more")
+    base_width: int = _field(64, "channels of the first convolution", least=1)
+    g_dim: int = _field(128, "size of a frame's code h and of the frame predictor's output g", least=1)
+    z_dim: int = _field(10, "size of the latent variable z of one frame", least=1)
+    rnn_size: int = _field(256, "units of each LSTM layer", least=1)
+    predictor_layers: int = _field(2, "LSTM layers of the frame predictor", least=1)
+    posterior_layers: int = _field(1, "LSTM layers of the posterior", least=1)
+    prior_layers: int = _field(1, "LSTM layers of the learned prior", least=1)
     prior: str = _field(
         "learned",
         "source of z at future frames: learned (SVG-LP), fixed (SVG-FP, N(0, I)) or none (deterministic)",
@@ -104,72 +123,74 @@ class Config:
     )
     skip_frame: str = _field(
         "last",
-        "frame whose skips serve the future: last (the last context frame, the paper's text), original (the "
-        "frame before it, the authors' code) or every (each step's own input frame)",
+        "frame whose skip connections serve the future: last (the last context frame, as in the paper), original (the "
+        "frame before it, as in the authors' code) or every (each step's own input frame)",
         ("last", "original", "every"),
     )
 
-    # The optimisation.
-    batch_size: int = _field(100, "clips in a training batch; 1 or more")
-    learning_rate: float = _field(0.002, "Adam's learning rate, after warm-up and before decay; above 0")
+    # The optimization.
+    batch_size: int = _field(100, "clips per training step", least=1)
+    learning_rate: float = _field(0.002, "peak learning rate of Adam; greater than 0")
     learning_rate_schedule: str = _field(
         "constant",
-        "decay of the learning rate over the whole run: none, a half cosine to 0, or exponential to 1 %",
+        "learning rate after the warm-up: constant, cosine (half a cosine to 0 at the end of the run) or exponential "
+        "(to 1 % at the end of the run)",
         ("constant", "cosine", "exponential"),
     )
-    warmup_steps: int = _field(0, "steps over which the learning rate rises linearly from 0; 0 or more, 0 is off")
-    clip_norm: float = _field(
-        0.0, "largest global norm of the gradient, which is scaled down to it; 0 or more, 0 is off"
-    )
-    beta: float = _field(1e-4, "weight of the KL term, in the paper's reductions; 0 or more")
+    warmup_steps: int = _field(0, "steps of the linear rise of the learning rate from 0; 0: no warm-up", least=0)
+    clip_norm: float = _field(0.0, "clip gradients to this global norm; 0: no clipping")
+    beta: float = _field(1e-4, "weight of the KL divergence, with the paper's reductions; 0 or greater")
     beta_schedule: str = _field(
         "constant",
-        "course of beta: constant, linear (from 0 over beta_warmup_steps) or cyclical (beta_cycles equal cycles "
-        "over the run, each rising linearly in its first half)",
+        "beta over the run: constant, linear (a rise from 0 over beta_warmup_steps) or cyclical (beta_cycles equal "
+        "cycles, each with a linear rise in its first half)",
         ("constant", "linear", "cyclical"),
     )
-    beta_warmup_steps: int = _field(0, "steps of beta's linear rise; 1 or more with --beta_schedule=linear, else 0")
-    beta_cycles: int = _field(4, "cycles of --beta_schedule=cyclical; 1 or more")
-    epochs: int = _field(300, "epochs to train in all, those of a resumed run included; 1 or more")
-    steps_per_epoch: int = _field(600, "optimizer steps in an epoch; 1 or more")
-    validation_steps: int = _field(10, "validation batches after every epoch; 1 or more")
+    beta_warmup_steps: int = _field(
+        0, "steps of the linear rise of beta; 1 or greater with --beta_schedule=linear, else 0", least=0
+    )
+    beta_cycles: int = _field(4, "cycles of --beta_schedule=cyclical", least=1)
+    epochs: int = _field(300, "epochs of the whole run, those before a resume included", least=1)
+    steps_per_epoch: int = _field(600, "optimizer steps per epoch", least=1)
+    validation_steps: int = _field(10, "validation batches after each epoch", least=1)
 
     # The machine.
     jit_compile: str = _field(
-        "auto", "compile the training step by XLA; auto: on a GPU only", ("auto", "true", "false")
+        "auto", "compile the training step with XLA; auto: on a GPU only", ("auto", "true", "false")
     )
     mixed_precision: str = _field(
-        "off", "number format of the convolutions; losses and LSTMs stay float32", ("off", "bfloat16", "float16")
+        "off",
+        "compute dtype of the convolutions; losses, LSTMs and pixels are float32 in every case",
+        ("off", "bfloat16", "float16"),
     )
-    accumulation: int = _field(
+    gradient_accumulation_steps: int = _field(
         1,
-        "parts that a batch is trained in, one after the other, with one update for all: less memory; each part is "
-        "normalised by itself; 1 or more, a divisor of batch_size",
+        "forward and backward passes per optimizer step, each over batch_size / gradient_accumulation_steps clips: "
+        "less memory; batch normalization sees one part at a time; a divisor of batch_size",
+        least=1,
     )
     remat: bool = _field(
-        False,
-        "keep only the inputs of each convolution block for the backward pass and compute the rest again there: two "
-        "thirds of their memory, a third more time",
+        False, "recompute convolution blocks in the backward pass: two thirds of the memory, a third more time"
     )
     strategy: str = _field(
         "none",
-        "devices that share each batch: none (one device), mirrored (all GPUs of this machine) or multi_worker (those "
-        "of all processes in the environment variable TF_CONFIG)",
+        "devices that share a batch: none (one device), mirrored (all GPUs of this machine) or multi_worker (those of "
+        "all processes in the environment variable TF_CONFIG)",
         ("none", "mirrored", "multi_worker"),
     )
     connect_timeout: int = _field(
-        300, "seconds that a process of --strategy=multi_worker waits for the others to start; 1 or more"
+        300, "seconds that a process of --strategy=multi_worker waits for its peers to start", least=1
     )
 
-    # What is written.
-    checkpoint_every: int = _field(
-        200, "steps between two checkpoints inside an epoch, each of which ends with one; 1 or more"
-    )
-    keep_checkpoints: int = _field(3, "latest checkpoints to keep, beside the best one; 1 or more")
-    n_samples: int = _field(5, "futures drawn of each clip shown during training; 1 or more")
+    # The output.
+    checkpoint_every: int = _field(200, "steps between checkpoints within an epoch; each epoch ends with one", least=1)
+    keep_checkpoints: int = _field(3, "latest checkpoints to keep, besides the best one", least=1)
+    n_samples: int = _field(5, "futures per clip in the pictures drawn during training", least=1)
 
     def __post_init__(self) -> None:
-        config_checks.check(self)
+        for field in dataclasses.fields(self):
+            self._check_field(field)
+        self._check_combinations()
 
     @property
     def n_frames(self) -> int:
@@ -182,43 +203,126 @@ class Config:
         return self.epochs * self.steps_per_epoch
 
     def to_json(self) -> str:
-        """The fields as a JSON object, one a line."""
+        """Return the fields as a JSON object, one per line."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     def replace(self, **changes: Any) -> "Config":
-        """The same with some fields changed, validated again."""
+        """Return a copy with changed fields, validated again."""
         return dataclasses.replace(self, **changes)
 
     def save(self, run_dir: str) -> None:
-        """Writes run_dir/config.json, aside and renamed."""
+        """Write run_dir/config.json atomically."""
         files.write_text(os.path.join(run_dir, "config.json"), self.to_json())
 
     @classmethod
     def load(cls, run_dir: str) -> "Config":
-        """The configuration that run_dir was made with, with run_dir set to where it is now.
+        """Return the configuration saved in run_dir, with its run_dir field set to where the run is now.
 
         Raises:
-            ConfigError: there is no config.json, or it is not a configuration of this version.
+            ConfigError: config.json is missing or is not a configuration of this version.
         """
         path = os.path.join(run_dir, "config.json")
         try:
             with open(path, encoding="utf-8") as file:
                 values = json.load(file)
         except FileNotFoundError:
-            raise ConfigError(f"{run_dir} is not a run: it has no config.json; train one with bin/train.py") from None
+            raise ConfigError(f"{run_dir} is not a run: it has no config.json. Train one with svg-tf train.") from None
         except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path} cannot be read: {error}") from None
         if not isinstance(values, dict):
-            raise ConfigError(f"{path} does not hold a configuration, which is a JSON object")
-        fields = {field.name for field in dataclasses.fields(cls)}
-        unknown, missing = sorted(set(values) - fields), sorted(fields - set(values) - _MAY_BE_MISSING)
+            raise ConfigError(f"{path} is not a configuration: it holds no JSON object.")
+        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
-            name = config_checks.shown(unknown[0])
-            raise ConfigError(f"{path} has the unknown field {name}: was it written by a newer version?")
+            raise ConfigError(f"{path} has the unknown field {_shown(unknown[0])}; it is of another version of svg_tf.")
         try:
-            config = cls(**{**values, "run_dir": run_dir})
+            return cls(**{**values, "run_dir": run_dir})
         except ConfigError as error:
-            raise ConfigError(f"{path} is not a configuration that can work: {error}") from None
-        if missing:
-            raise ConfigError(f"{path} lacks the field {missing[0]!r}; put it back as the run was made")
-        return config
+            raise ConfigError(f"{path} is not a valid configuration: {error}") from None
+
+    def _check_field(self, field: dataclasses.Field) -> None:
+        name, kind, limits = field.name, field.type, field.metadata
+        value = getattr(self, name)
+        if kind is float and type(value) is int and abs(value) < _INTEGER_LIMIT:
+            value = float(value)
+            object.__setattr__(self, name, value)
+        if type(value) is not kind:
+            raise ConfigError(f"{name} is {_shown(value)}; it must be of type {field.type.__name__}.")  # type: ignore[union-attr]
+        if limits["choices"] and value not in limits["choices"]:
+            raise ConfigError(f"{name} is {_shown(value)}; it must be one of {', '.join(limits['choices'])}.")
+        if kind is str and not _is_path(value):
+            raise ConfigError(f"{name} is {_shown(value)}; it must be text that this system can use as a path.")
+        if kind is int and limits["least"] is not None:
+            most = limits["most"] or _INTEGER_LIMIT - 1
+            if not limits["least"] <= value <= most:
+                raise ConfigError(f"{name} is {_shown(value)}; it must be {limits['least']} to {most}.")
+        if kind is float and not (value == 0 or _FLOAT32_MIN <= value < _FLOAT32_LIMIT):
+            raise ConfigError(f"{name} is {value}; it must be 0 or a positive float32, 1.2e-38 to 3.4e38.")
+        if limits["datasets"] and value != field.default and self.dataset not in limits["datasets"]:
+            raise ConfigError(
+                f"{name} has no effect with dataset={self.dataset}; it is for {', '.join(limits['datasets'])}. "
+                f"Remove --{name}."
+            )
+
+    def _check_combinations(self) -> None:
+        def require(condition: bool, message: str) -> None:
+            if not condition:
+                raise ConfigError(message)
+
+        width = self.image_width
+        require(bool(self.run_dir), "run_dir is empty; name the folder of the run.")
+        require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be greater than 0.")
+        require(width & (width - 1) == 0, f"image_width is {width}; it must be a power of two, 32 or greater.")
+        require(self.channels in (1, 3), f"channels is {self.channels}; it must be 1 (gray) or 3 (RGB).")
+        require(
+            self.n_eval > self.n_past,
+            f"n_eval is {self.n_eval}; it must be greater than n_past, which is {self.n_past}.",
+        )
+        require(
+            self.skip_frame != "original" or self.n_past > 1,
+            f"n_past is {self.n_past}; skip_frame=original uses the frame before the last context frame, so n_past "
+            "must be at least 2.",
+        )
+        linear = self.beta_schedule == "linear"
+        require(
+            linear == (self.beta_warmup_steps > 0),
+            f"beta_warmup_steps is {self.beta_warmup_steps} with beta_schedule={self.beta_schedule}; it must be 1 or "
+            "greater with linear and 0 otherwise.",
+        )
+        require(
+            self.batch_size % self.gradient_accumulation_steps == 0,
+            f"gradient_accumulation_steps is {self.gradient_accumulation_steps}; it must divide batch_size, which is "
+            f"{self.batch_size}.",
+        )
+        size = f"channels is {self.channels} and image_width {width}"
+        if self.dataset == "smmnist":
+            require(self.channels == 1, f"channels is {self.channels}; smmnist is gray, so it must be 1.")
+            require(
+                self.digit_size < width,
+                f"digit_size is {self.digit_size}; it must be less than image_width, which is {width}.",
+            )
+        elif self.dataset == "kth":
+            require(self.channels == 1 and width in (64, 128), f"{size}; kth has 1 channel and 64 or 128 pixels.")
+        elif self.dataset == "bair":
+            require(self.channels == 3 and width == 64, f"{size}; bair has 3 channels and 64 pixels.")
+            frames = (max(self.n_frames, self.n_eval) - 1) * self.frame_stride + 1
+            require(
+                frames <= _BAIR_FRAMES,
+                f"clips span {frames} frames; trajectories of bair have {_BAIR_FRAMES}. Lower n_past, n_future, n_eval "
+                "or frame_stride.",
+            )
+
+
+def _shown(value: Any) -> str:
+    """Return repr(value) on one line, shortened for a message."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an integer with too many digits, or an object whose repr fails
+        text = f"a {type(value).__name__} that cannot be printed"
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False

@@ -1,60 +1,68 @@
-"""Futures and reconstructions: the model run on its own predictions, and on the true frames.
+"""Generation: a trained model reads context frames and then feeds on its own predictions.
 
-`observe` reads the context and `advance` makes one frame; generation, streaming and export are made of these two.
-Samples are the leading axis here, [S, B, ...], flattened to N = S * B for the recurrent networks.
+One rollout step is `encode_frame` followed by `predict_frame`; generation, streaming and export share these two.
+Samples are batch-major, [B, S, ...]; the recurrent states hold them as flat rows, N = S * B, row s * B + b.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from svg_tf import losses, noise
-from svg_tf.models.lstm import StackState
-from svg_tf.models.svg import SVG, Gaussian, time_major
+
+if TYPE_CHECKING:
+    from svg_tf.models.svg import SVG
+
+Gaussian = tuple[tf.Tensor, tf.Tensor]
+Nested = tuple  # of tensors, the state of a recurrent network
 
 
 class State(NamedTuple):
-    """All that the next frame depends on."""
+    """Everything that the next frame depends on, besides noise."""
 
     h: tf.Tensor  # code of the frame before, float32 [N, G]
-    predictor: StackState
-    prior: StackState  # empty where the prior is not learned
-    skip_terms: tuple[tf.Tensor, ...]  # projected skips [1, B, ...]; [S, B, ...] where every frame's own are used
+    predictor: Nested
+    prior: Nested  # empty unless the prior is learned
+    skip_terms: tuple[tf.Tensor, ...]  # projected skips [1, B, ...]; [S, B, ...] with skip_frame="every"
 
 
 class Rollout(NamedTuple):
-    """Futures and the learned prior along them."""
+    """Futures, and the learned prior along them."""
 
-    frames: tf.Tensor  # float32 [S, B, T, H, W, C] in [0, 1]
-    prior: Gaussian | None  # mean and logvar float32 [S, B, T, Z]; None where the prior is not learned
+    frames: tf.Tensor  # float32 [B, S, T, H, W, C] in [0, 1]
+    prior: Gaussian | None  # mean and logvar, float32 [B, S, T, Z]; None unless the prior is learned
 
 
-def generate(model: SVG, context: tf.Tensor, horizon: int, seeds: np.ndarray) -> Rollout:
-    """Draws futures of each context, in inference mode.
+def generate(model: "SVG", context: tf.Tensor | np.ndarray, n_future: int, seeds: np.ndarray) -> Rollout:
+    """Sample futures of each context in inference mode.
 
     Args:
         model: a trained model.
-        context: uint8, or float32 in [0, 1], [B, P, H, W, C]; P is config.n_past.
-        horizon: T, the frames to predict after the context, at least 1.
-        seeds: int64 [B, S], see `noise.sample_seeds`. A future depends on its context and its seed alone.
+        context: uint8, or float32 in [0, 1], [B, P, H, W, C] with P = model.n_past.
+        n_future: frames T to predict after the context, at least 1.
+        seeds: int64 [B, S], see `noise.sample_seeds`. A future depends on its context and its seed only.
 
     Returns:
-        The predicted frames only, as Rollout.
+        The predicted frames, without the context, and the learned prior.
 
     Raises:
-        ValueError: a shape that does not fit the model.
+        ValueError: an argument has the wrong shape or range.
     """
-    _check_context(model, context)
-    if horizon < 1:
-        raise ValueError(f"horizon is {horizon}, but at least 1 frame must be predicted")
+    expected = (model.n_past, model.image_size, model.image_size, model.channels)
+    if len(context.shape) != 5 or tuple(context.shape[1:]) != expected:
+        raise ValueError(
+            f"context has shape {tuple(context.shape)}; this model takes [B, {', '.join(map(str, expected))}]."
+        )
+    if n_future < 1:
+        raise ValueError(f"n_future is {n_future}; it must be at least 1.")
     if len(seeds.shape) != 2 or seeds.shape[0] != context.shape[0]:
-        raise ValueError(f"seeds have shape {tuple(seeds.shape)}, but must be [B, S] with B = {context.shape[0]}")
-    return _generate(model, tf.convert_to_tensor(context), horizon, tf.convert_to_tensor(seeds, tf.int64))
+        raise ValueError(f"seeds have shape {tuple(seeds.shape)}; they must be [B, S] with B = {context.shape[0]}.")
+    return _generate(model, tf.convert_to_tensor(context), n_future, tf.convert_to_tensor(seeds, tf.int64))
 
 
-def reconstruct(model: SVG, frames: tf.Tensor) -> tf.Tensor:
-    """The approximate posterior's view of a clip: each frame from the true one before it and the posterior's mean.
+def reconstruct(model: "SVG", frames: tf.Tensor | np.ndarray) -> tf.Tensor:
+    """Predict each frame from the true frame before it and the posterior's mean of z.
 
     Args:
         model: a trained model.
@@ -62,25 +70,27 @@ def reconstruct(model: SVG, frames: tf.Tensor) -> tf.Tensor:
 
     Returns:
         Frames 1 to T-1, float32 [B, T-1, H, W, C] in [0, 1].
+
+    Raises:
+        ValueError: frames have the wrong shape.
     """
     if len(frames.shape) != 5 or frames.shape[1] < 2:
-        raise ValueError(f"frames have shape {tuple(frames.shape)}, but must be [B, T, H, W, C] with T of at least 2")
+        raise ValueError(f"frames have shape {tuple(frames.shape)}; they must be [B, T, H, W, C] with T of 2 or more.")
     return _reconstruct(model, tf.convert_to_tensor(frames))
 
 
-def observe(model: SVG, context: tf.Tensor, noise: tf.Tensor) -> State:
-    """Reads the context, for S samples at once; each network sees a frame once, not once a sample.
+def observe(model: "SVG", context: tf.Tensor, noise: tf.Tensor) -> State:
+    """Read the context and return the state for S samples; each network sees a frame once, not once per sample.
 
     Args:
         model: the model.
         context: uint8 or float32 [B, P, H, W, C], P static.
-        noise: float32 [P-1, S, B, Z], for the posterior's samples of z[1..P-1].
+        noise: float32 [P-1, B, S, Z], N(0, 1), to sample z[1..P-1] from the posterior.
     """
     context = time_major(context)  # [P, B, H, W, C]
-    steps, batch = context.shape[0] - 1, tf.shape(context)[1]
-    samples = tf.shape(noise)[1]
+    steps, batch, samples = context.shape[0] - 1, tf.shape(context)[1], tf.shape(noise)[2]
     h, skips = model.encode(context)  # [P, B, G]
-    prior_state: StackState = ()
+    prior_state: Nested = ()
     if model.prior is not None:
         prior_state = model.prior.initial_state(batch)
         if steps:
@@ -88,99 +98,104 @@ def observe(model: SVG, context: tf.Tensor, noise: tf.Tensor) -> State:
         prior_state = tf.nest.map_structure(lambda x: _tile(x, samples), prior_state)
     predictor_state = model.frame_predictor.initial_state(samples * batch)
     if steps:
-        inputs = _tile(h[:-1], samples, axis=1)  # [P-1, N, G]
+        z = None
         if model.posterior is not None:
-            (mean, logvar), _ = model.posterior(h[1:], model.posterior.initial_state(batch))  # [P-1, B, Z]
-            z = mean[:, tf.newaxis] + losses.stddev(logvar)[:, tf.newaxis] * noise  # [P-1, S, B, Z]
-            inputs = tf.concat([inputs, tf.reshape(z, [steps, samples * batch, z.shape[-1]])], axis=-1)
-        _, predictor_state = model.frame_predictor(inputs, predictor_state)
-    frame = (model.skip_frames or context.shape[0]) - 1
+            posterior, _ = model.posterior(h[1:], model.posterior.initial_state(batch))  # [P-1, B, Z]
+            posterior = tf.nest.map_structure(lambda x: x[:, tf.newaxis], posterior)  # [P-1, 1, B, Z]
+            z = losses.sample(posterior, tf.transpose(noise, [0, 2, 1, 3]))  # [P-1, S, B, Z]
+            z = tf.reshape(z, [steps, samples * batch, model.z_dim])
+        _, predictor_state = model.frame_predictor(_tile(h[:-1], samples, axis=1), z, predictor_state)
+    frame = (model.own_skips or context.shape[0]) - 1
     skip_terms = model.decoder.project_skips([skip[frame : frame + 1] for skip in skips])  # [1, B, ...]
-    if model.skip_frames is None:
+    if model.own_skips is None:
         skip_terms = [_tile(term, samples) for term in skip_terms]  # [S, B, ...]
     return State(_tile(h[-1], samples), predictor_state, prior_state, tuple(skip_terms))
 
 
-def advance(model: SVG, state: State, noise: tf.Tensor) -> tuple[tf.Tensor, State, Gaussian | None]:
-    """One predicted frame: x[t] from the state after x[t-1], z[t] ~ p(z[t] | x[0..t-1]).
+def predict_frame(model: "SVG", state: State, noise: tf.Tensor) -> tuple[tf.Tensor, State, Gaussian | None]:
+    """Predict x[t] from the state after x[t-1], with z[t] ~ p(z[t] | x[0..t-1]).
 
     Args:
         model: the model.
-        state: of observe, or of absorb.
-        noise: float32 [S, B, Z], N(0, 1).
+        state: of `observe` or `encode_frame`.
+        noise: float32 [B, S, Z], N(0, 1).
 
     Returns:
-        The frame, float32 [S, B, H, W, C] in [0, 1]; the state, which still holds the code of frame t-1 (see
-        absorb); the learned prior's mean and logvar, float32 [S, B, Z], or None.
+        The frame, float32 [B, S, H, W, C] in [0, 1]; the state, which still holds the code of frame t-1 (see
+        `encode_frame`); the learned prior's mean and logvar, float32 [B, S, Z], or None.
     """
-    inputs, z, prior, prior_state = state.h[tf.newaxis], noise, None, state.prior  # [1, N, G]
-    samples, batch = tf.shape(noise)[0], tf.shape(noise)[1]
-    if model.prior is not None:
-        (mean, logvar), prior_state = model.prior(inputs, state.prior)
-        mean, logvar = (tf.reshape(x, tf.shape(noise)) for x in (mean, logvar))  # [S, B, Z]
-        z, prior = mean + losses.stddev(logvar) * noise, (mean, logvar)
+    batch, samples = tf.shape(noise)[0], tf.shape(noise)[1]
+    h, prior, prior_state, z = state.h[tf.newaxis], None, state.prior, None  # h [1, N, G]
     if model.has_latent:
-        inputs = tf.concat([inputs, tf.reshape(z, [1, samples * batch, z.shape[-1]])], axis=-1)
-    g, predictor_state = model.frame_predictor(inputs, state.predictor)
-    frame = model.decoder(tf.reshape(g, [samples, batch, g.shape[-1]]), state.skip_terms)
-    return frame, state._replace(predictor=predictor_state, prior=prior_state), prior
+        z = tf.reshape(tf.transpose(noise, [1, 0, 2]), [1, samples * batch, model.z_dim])
+    if model.prior is not None:
+        gaussian, prior_state = model.prior(h, state.prior)
+        z = losses.sample(gaussian, z)
+        prior = tuple(_batch_major(x, samples, batch) for x in gaussian)
+    g, predictor_state = model.frame_predictor(h, z, state.predictor)
+    g = tf.reshape(g, [samples, batch, *g.shape[2:]])
+    frame = model.decoder(g, state.skip_terms)  # [S, B, H, W, C]
+    state = state._replace(predictor=predictor_state, prior=prior_state)
+    return tf.transpose(frame, [1, 0, 2, 3, 4]), state, prior
 
 
-def absorb(model: SVG, state: State, frame: tf.Tensor) -> State:
-    """Takes a frame as x[t-1] of the next step: float32 [S, B, H, W, C] in [0, 1]."""
-    h, skips = model.encode(frame)  # [S, B, G]
+def encode_frame(model: "SVG", state: State, frame: tf.Tensor) -> State:
+    """Encode a frame, float32 [B, S, H, W, C] in [0, 1], as the input of the next step."""
+    h, skips = model.encode(tf.transpose(frame, [1, 0, 2, 3, 4]))  # [S, B, G]
     state = state._replace(h=tf.reshape(h, tf.shape(state.h)))
-    if model.skip_frames is None:
+    if model.own_skips is None:
         state = state._replace(skip_terms=tuple(model.decoder.project_skips(skips)))
     return state
 
 
-def roll_out(model: SVG, context: tf.Tensor, noise: tf.Tensor) -> Rollout:
-    """As generate, for given noise float32 [P-1+T, S, B, Z]: the posterior's, then the prior's."""
+def roll_out(model: "SVG", context: tf.Tensor, noise: tf.Tensor) -> Rollout:
+    """Sample futures as `generate` does, with noise float32 [P-1+T, B, S, Z]: the posterior's, then the prior's."""
     steps = context.shape[1] - 1
-    horizon = tf.shape(noise)[0] - steps
+    n_future = tf.shape(noise)[0] - steps
     state = observe(model, context, noise[:steps])
-    frame, state, prior = advance(model, state, noise[steps])
-    kept = (frame, *prior) if prior else (frame,)
-    arrays = tuple(tf.TensorArray(x.dtype, horizon, element_shape=x.shape).write(0, x) for x in kept)
+    frame, state, prior = predict_frame(model, state, noise[steps])
+    outputs = (frame, *prior) if prior else (frame,)
+    arrays = tuple(tf.TensorArray(x.dtype, n_future, element_shape=x.shape).write(0, x) for x in outputs)
 
     def body(t, frame, state, arrays):
-        frame, state, prior = advance(model, absorb(model, state, frame), noise[steps + t])
-        made = (frame, *prior) if prior else (frame,)
-        return t + 1, frame, state, tuple(array.write(t, x) for array, x in zip(arrays, made, strict=True))
+        frame, state, prior = predict_frame(model, encode_frame(model, state, frame), noise[steps + t])
+        outputs = (frame, *prior) if prior else (frame,)
+        return t + 1, frame, state, tuple(array.write(t, x) for array, x in zip(arrays, outputs, strict=True))
 
     *_, arrays = tf.while_loop(
-        lambda t, *_: t < horizon, body, (tf.constant(1), frame, state, arrays), maximum_iterations=horizon - 1
+        lambda t, *_: t < n_future, body, (tf.constant(1), frame, state, arrays), maximum_iterations=n_future - 1
     )
-    frames, *gaussian = (array.stack() for array in arrays)  # [T, S, B, ...]
+    frames, *gaussian = (array.stack() for array in arrays)  # [T, B, S, ...]
     return Rollout(
         tf.transpose(frames, [1, 2, 0, 3, 4, 5]),
         tuple(tf.transpose(x, [1, 2, 0, 3]) for x in gaussian) or None,
     )
 
 
+def time_major(frames: tf.Tensor) -> tf.Tensor:
+    """Transpose uint8, or float32 in [0, 1], [B, T, H, W, C] to float32 [T, B, H, W, C] in [0, 1]."""
+    frames = tf.transpose(frames, [1, 0, 2, 3, 4])
+    return tf.cast(frames, tf.float32) / 255.0 if frames.dtype == tf.uint8 else tf.cast(frames, tf.float32)
+
+
 @tf.function(reduce_retracing=True)
-def _generate(model: SVG, context: tf.Tensor, horizon: int, seeds: tf.Tensor) -> Rollout:
+def _generate(model: "SVG", context: tf.Tensor, n_future: int, seeds: tf.Tensor) -> Rollout:
     steps = context.shape[1] - 1
-    return roll_out(model, context, noise.rollout_noise(seeds, steps + horizon, model.config.z_dim))
+    return roll_out(model, context, noise.rollout_noise(seeds, steps + n_future, model.z_dim))
 
 
 @tf.function(reduce_retracing=True)
-def _reconstruct(model: SVG, frames: tf.Tensor) -> tf.Tensor:
-    return tf.transpose(model(frames).predictions, [1, 0, 2, 3, 4])
+def _reconstruct(model: "SVG", frames: tf.Tensor) -> tf.Tensor:
+    return model(frames).predictions
 
 
-def _check_context(model: SVG, context: tf.Tensor) -> None:
-    config = model.config
-    expected = (config.n_past, config.image_width, config.image_width, config.channels)
-    if len(context.shape) != 5 or tuple(context.shape[1:]) != expected:
-        raise ValueError(
-            f"context has shape {tuple(context.shape)}, but this model takes [B, {', '.join(map(str, expected))}]"
-        )
+def _batch_major(x: tf.Tensor, samples: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+    """Reshape [1, S * B, Z] to [B, S, Z]."""
+    return tf.transpose(tf.reshape(x, [samples, batch, x.shape[-1]]), [1, 0, 2])
 
 
 def _tile(x: tf.Tensor, samples: tf.Tensor, axis: int = 0) -> tf.Tensor:
-    """Repeats axis 0 or 1 as a whole, sample after sample: [B, ...] -> [S * B, ...]."""
+    """Repeat a whole axis (0 or 1) once per sample: [B, ...] -> [S * B, ...]."""
     multiples = [1] * x.shape.rank
     multiples[axis] = samples
     return tf.tile(x, multiples)

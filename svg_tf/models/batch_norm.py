@@ -1,7 +1,8 @@
-"""Batch normalisation in one pass over memory, and over the batch that several replicas share."""
+"""Batch normalization with TensorFlow's fused kernel, synchronized over replicas that share a batch."""
 
 import contextlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
 import keras
@@ -9,94 +10,91 @@ import tensorflow as tf
 
 from svg_tf.models import replicas
 
-_HELD = ContextVar("held", default=False)
+_FROZEN = ContextVar("frozen", default=False)
 
 
 @contextlib.contextmanager
-def statistics_held() -> Iterator[None]:
-    """Inside, a training pass leaves the stored statistics as they are: it repeats one that has moved them."""
-    token = _HELD.set(True)
+def frozen_statistics() -> Iterator[None]:
+    """Keep the moving statistics unchanged during a forward pass in training mode, for passes that are repeated."""
+    token = _FROZEN.set(True)
     try:
         yield
     finally:
-        _HELD.reset(token)
+        _FROZEN.reset(token)
 
 
+@keras.saving.register_keras_serializable(package="svg_tf")
 class BatchNorm(keras.layers.BatchNormalization):
-    """Batch normalisation over all axes but the last, by TensorFlow's fused kernel.
+    """Batch normalization over all axes but the last, with the original implementation's constants.
 
-    Keras' own layer composes it of a dozen operations, each of which reads or writes the whole tensor; the fused
-    kernel made a training step of the published models several times cheaper here. The arithmetic is that of the
-    original implementation: epsilon 1e-5, a tenth of each batch's statistics into the stored ones, the stored
-    variance without bias. Statistics, scale and shift are float32 whatever the compute dtype. Replicas that share a
-    batch normalise by the statistics of the whole of it.
+    Replaces the forward pass of `keras.layers.BatchNormalization`, which is composed of a dozen operations that each
+    read or write the whole tensor: the fused kernel took 0.041 s instead of 0.142 s for 100x64x64x64 on two CPU cores.
+    The moving variance is unbiased, as in PyTorch. Statistics, scale and shift are float32 in every compute dtype.
+    Replicas that share a batch are normalized with the statistics of the whole batch.
     """
 
-    def __init__(self, *, seed: keras.random.SeedGenerator, **kwargs):
-        super().__init__(
-            momentum=0.9,
-            epsilon=1e-5,
-            gamma_initializer=keras.initializers.RandomNormal(1.0, 0.02, seed=seed),
-            **kwargs,
-        )
+    def __init__(
+        self,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        gamma_initializer: str | keras.initializers.Initializer | None = None,
+        seed: int | keras.random.SeedGenerator | None = None,
+        **kwargs,
+    ):
+        """Create the layer.
+
+        Args:
+            momentum: share of the moving statistics that each batch keeps.
+            epsilon: added to the variance.
+            gamma_initializer: of the scale; None: N(1, 0.02), as in the original implementation.
+            seed: of the default gamma_initializer.
+            **kwargs: arguments of `keras.layers.BatchNormalization`.
+        """
+        gamma_initializer = gamma_initializer or keras.initializers.RandomNormal(1.0, 0.02, seed=seed)
+        super().__init__(momentum=momentum, epsilon=epsilon, gamma_initializer=gamma_initializer, **kwargs)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Float [..., C] -> float [..., C], by the batch's statistics (training) or the stored ones."""
+        """Normalize float [..., C] with the statistics of the batch (training) or the moving ones."""
+        training = training and self.trainable
         maps = inputs if inputs.shape.rank == 4 else inputs[:, tf.newaxis, tf.newaxis, :]
+        gamma, beta = self.gamma.value, self.beta.value
         if training and replicas.count() > 1:
-            outputs, mean, variance = synchronised(maps, self.gamma.value, self.beta.value, self.epsilon)
+            outputs, mean, variance = _synchronized(maps, gamma, beta, self.epsilon)
         else:
-            statistics = {} if training else {"mean": self.moving_mean.value, "variance": self.moving_variance.value}
+            moving = {} if training else {"mean": self.moving_mean.value, "variance": self.moving_variance.value}
             outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-                maps, self.gamma.value, self.beta.value, epsilon=self.epsilon, is_training=bool(training), **statistics
+                maps, gamma, beta, epsilon=self.epsilon, is_training=bool(training), **moving
             )
-        if training and not _HELD.get():
+        if training and not _FROZEN.get():
             self.moving_mean.assign(self.momentum * self.moving_mean + (1.0 - self.momentum) * mean)
             self.moving_variance.assign(self.momentum * self.moving_variance + (1.0 - self.momentum) * variance)
         return outputs if inputs.shape.rank == 4 else outputs[:, 0, 0, :]
 
 
-def synchronised(
+def _synchronized(
     maps: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Batch normalisation of a part by the statistics of all replicas' parts, in a replica's context.
+    """Normalize this replica's part of a batch with the whole batch's statistics; return them too, float32 [C]."""
+    values = tf.cast(maps, tf.float32)
+    mean, variance = keras.ops.moments(values, axes=[0, 1, 2], synchronized=True)
+    outputs = tf.nn.batch_normalization(values, mean, variance, beta, gamma, epsilon)
+    count = tf.cast(tf.reduce_prod(tf.shape(maps)[:-1]) * replicas.count(), tf.float32)
+    unbiased = variance * count / (count - 1.0)
+    return tf.cast(outputs, maps.dtype), tf.stop_gradient(mean), tf.stop_gradient(unbiased)
 
-    The replicas exchange 2 C numbers on the way forth, their means and variances, which make those of the whole
-    (Chan, Golub and LeVeque, 1983), and 2 C on the way back, the sums in the gradient (Ioffe & Szegedy, 2015).
 
-    Args:
-        maps: float [N, H, W, C], of the same N on all replicas.
-        gamma: scale, float32 [C].
-        beta: shift, float32 [C].
-        epsilon: added to the variance.
+def rematerialize(block: Callable[..., tf.Tensor], *inputs: tf.Tensor, remat: bool) -> tf.Tensor:
+    """Return block(*inputs); with remat, recompute it in the backward pass instead of storing its activations.
 
-    Returns:
-        The outputs, like maps; the mean and the variance without bias of the whole batch, float32 [C] each, through
-        which no gradient flows.
+    Gradient checkpointing (Chen et al., 2016): same values and gradients, less memory, more time. The recomputation
+    does not update the moving statistics of batch normalization a second time.
     """
+    if not remat:
+        return block(*inputs)
+    passes = itertools.count()
 
-    @tf.custom_gradient
-    def normalise(maps, gamma, beta):
-        values = tf.cast(maps, tf.float32)
-        own = tf.stack(tf.nn.moments(values, [0, 1, 2]))  # [2, C]
-        means, variances = tf.unstack(replicas.gather(own), axis=1)  # [R, C] each
-        mean = tf.reduce_mean(means, axis=0)
-        variance = tf.reduce_mean(variances + tf.math.squared_difference(means, mean), axis=0)
-        rescale = tf.math.rsqrt(variance + epsilon)
-        outputs = tf.nn.batch_normalization(values, mean, variance, beta, gamma, epsilon)
-        count = tf.cast(tf.reduce_prod(tf.shape(maps)[:-1]), tf.float32)
-        whole = count * replicas.count()
+    def run(*inputs):
+        with contextlib.nullcontext() if next(passes) == 0 else frozen_statistics():
+            return block(*inputs)
 
-        def backward(upstream, *_):
-            upstream = tf.cast(upstream, tf.float32)
-            normalised = (values - mean) * rescale
-            shift = tf.reduce_sum(upstream, axis=[0, 1, 2])
-            scale = tf.reduce_sum(upstream * normalised, axis=[0, 1, 2])
-            mean_shift, mean_scale = tf.unstack(replicas.average([tf.stack([shift, scale]) / count])[0])
-            gradient = gamma * rescale * (upstream - mean_shift - normalised * mean_scale)
-            return tf.cast(gradient, maps.dtype), scale, shift
-
-        return (tf.cast(outputs, maps.dtype), mean, variance * whole / (whole - 1.0)), backward
-
-    outputs, mean, variance = normalise(maps, gamma, beta)
-    return outputs, tf.stop_gradient(mean), tf.stop_gradient(variance)
+    return tf.recompute_grad(run)(*inputs)

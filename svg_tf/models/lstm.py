@@ -1,8 +1,8 @@
-"""The three recurrent networks: posterior, prior and frame predictor.
+"""The recurrent networks on code vectors: posterior, prior and frame predictor.
 
-Sequences are time first, [T, N, F]. A state is an argument and a result; a sequence of one frame is a single step,
-so training, reconstruction, generation and export walk over time by the same code. All of it is float32: these
-networks do about a hundredth of the work, and the KL of two close Gaussians needs the digits.
+Sequences are time-major, [T, N, F]. The state of a recurrence is an argument and a result, and a sequence of one frame
+is a single step, so training, reconstruction, generation and export share this code. Everything here is float32: these
+networks are about 1 % of the arithmetic, and the KL divergence of two close Gaussians needs the precision.
 """
 
 import math
@@ -10,22 +10,33 @@ import math
 import keras
 import tensorflow as tf
 
-from svg_tf.models.layers import SeedGenerator, normal_weights
+from svg_tf.models.layers import Configured, SeedGenerator, normal_weights
 
 LSTMState = tuple[tf.Tensor, tf.Tensor]  # hidden and cell, float32 [N, R] each
 StackState = tuple[LSTMState, ...]
+Gaussian = tuple[tf.Tensor, tf.Tensor]  # mean and logvar, float32 [..., Z] each
 
 
-class LSTM(keras.layers.Layer):
-    """One LSTM layer (Hochreiter & Schmidhuber, 1997; gates in the order i, f, g, o; no extra forget bias).
+@keras.saving.register_keras_serializable(package="svg_tf")
+class LSTM(Configured):
+    """One LSTM layer (Hochreiter & Schmidhuber, 1997) that projects the inputs of all time steps at once.
 
-    The inputs' projection does not depend on the state, so it is one product for all time steps.
+    Gates are in Keras' order i, f, g, o, without an extra forget bias. Replaces `keras.layers.LSTM`, which disables XLA
+    when a GPU is visible and does not take and return its state as one structure.
     """
 
-    def __init__(self, units: int, *, seed: SeedGenerator, **kwargs):
-        super().__init__(dtype="float32", **kwargs)
+    def __init__(self, units: int, *, unroll: bool = False, seed: int | SeedGenerator | None = None, **kwargs):
+        """Create the layer.
+
+        Args:
+            units: size of the hidden state, R.
+            unroll: unroll the loop over time, for converters without loops.
+            seed: of the initial weights, U(-1/sqrt(units), 1/sqrt(units)).
+            **kwargs: arguments of `keras.layers.Layer`.
+        """
+        super().__init__({"units": units, "unroll": unroll}, seed=seed, **{"dtype": "float32", **kwargs})
         self.units = units
-        self.unrolled = False  # laid out over time without a loop, for converters that cannot take one
+        self.unroll = unroll
         bound = 1.0 / math.sqrt(units)
         self._uniform = keras.initializers.RandomUniform(-bound, bound, seed=seed)
 
@@ -38,16 +49,16 @@ class LSTM(keras.layers.Layer):
             setattr(self, name, self.add_weight(shape=shape, initializer=self._uniform, name=name))
 
     def initial_state(self, batch_size: int | tf.Tensor) -> LSTMState:
-        """Zeros, float32 [N, R] twice."""
+        """Return zeros, float32 [N, R] twice."""
         return tf.zeros([batch_size, self.units]), tf.zeros([batch_size, self.units])
 
     def call(self, inputs: tf.Tensor, state: LSTMState) -> tuple[tf.Tensor, LSTMState]:
-        """inputs: float32 [T, N, F], state -> outputs float32 [T, N, R], the state after the last of them."""
+        """Map inputs float32 [T, N, F] and a state to outputs float32 [T, N, R] and the last state."""
         gates = tf.einsum("tnf,fg->tng", inputs, self.kernel.value) + self.bias  # [T, N, 4R]
         if gates.shape[0] == 1:
             state = self.step(state, gates[0])
             return state[0][tf.newaxis], state
-        if self.unrolled:
+        if self.unroll:
             outputs = []
             for t in range(gates.shape[0]):
                 state = self.step(state, gates[t])
@@ -57,36 +68,39 @@ class LSTM(keras.layers.Layer):
         return hidden, (hidden[-1], cell[-1])
 
     def step(self, state: LSTMState, projected_inputs: tf.Tensor) -> LSTMState:
-        """One time step: the state and the inputs' share of the gates, float32 [N, 4R] -> the next state."""
+        """Return the next state for a state and the inputs' part of the gates, float32 [N, 4R]."""
         hidden, cell = state
         gates = projected_inputs + tf.matmul(hidden, self.recurrent_kernel.value)
-        write, keep, candidate, read = tf.split(gates, 4, axis=-1)
-        cell = tf.sigmoid(keep) * cell + tf.sigmoid(write) * tf.tanh(candidate)
-        return tf.sigmoid(read) * tf.tanh(cell), cell
+        input_gate, forget_gate, candidate, output_gate = tf.split(gates, 4, axis=-1)
+        cell = tf.sigmoid(forget_gate) * cell + tf.sigmoid(input_gate) * tf.tanh(candidate)
+        return tf.sigmoid(output_gate) * tf.tanh(cell), cell
 
 
-class LSTMStack(keras.layers.Layer):
+class LSTMStack(Configured):
     """A linear embedding and a stack of LSTM layers: float32 [T, N, F] -> float32 [T, N, R]."""
 
-    def __init__(self, rnn_size: int, layers: int, *, seed: SeedGenerator, **kwargs):
-        super().__init__(dtype="float32", **kwargs)
+    def __init__(
+        self, size: dict[str, int], rnn_size: int, layers: int, *, seed: int | SeedGenerator | None = None, **kwargs
+    ):
+        arguments = {**size, "rnn_size": rnn_size, "layers": layers}
+        super().__init__(arguments, seed=seed, **{"dtype": "float32", **kwargs})
         self.embed = _linear(rnn_size, seed, "embed")
         self.cells = [LSTM(rnn_size, seed=seed, name=f"lstm_{index}") for index in range(layers)]
         self.heads: list[keras.layers.Dense] = []
 
     def build(self, input_shape):
-        # By hand: Keras would trace the loop over time, and weights cannot be drawn inside it.
+        # Built explicitly: Keras would trace the loop over time, where no weights can be created.
         self.embed.build(input_shape)
         hidden_shape = [*input_shape[:-1], self.embed.units]
         for layer in [*self.cells, *self.heads]:
             layer.build(hidden_shape)
 
     def initial_state(self, batch_size: int | tf.Tensor) -> StackState:
-        """The state before the first frame, a pair of zeros float32 [N, R] for each layer."""
+        """Return the state before the first frame: zeros, two float32 [N, R] per layer."""
         return tuple(cell.initial_state(batch_size) for cell in self.cells)
 
-    def walk(self, inputs: tf.Tensor, state: StackState) -> tuple[tf.Tensor, StackState]:
-        """inputs: float32 [T, N, F], state -> outputs float32 [T, N, R], next state."""
+    def hidden(self, inputs: tf.Tensor, state: StackState) -> tuple[tf.Tensor, StackState]:
+        """Map inputs float32 [T, N, F] and a state to the top layer's outputs float32 [T, N, R] and the next state."""
         outputs, states = self.embed(inputs), []
         for cell, cell_state in zip(self.cells, state, strict=True):
             outputs, cell_state = cell(outputs, cell_state)
@@ -94,34 +108,43 @@ class LSTMStack(keras.layers.Layer):
         return outputs, tuple(states)
 
 
+@keras.saving.register_keras_serializable(package="svg_tf")
 class GaussianLSTM(LSTMStack):
-    """The posterior, h[t] -> q(z[t] | x[0..t]), and the learned prior, h[t-1] -> p(z[t] | x[0..t-1])."""
+    """The posterior q(z[t] | x[0..t]), from h[t], and the learned prior p(z[t] | x[0..t-1]), from h[t-1]."""
 
-    def __init__(self, z_dim: int, rnn_size: int, layers: int, *, seed: SeedGenerator, **kwargs):
-        super().__init__(rnn_size, layers, seed=seed, **kwargs)
+    def __init__(self, z_dim: int, rnn_size: int, layers: int, *, seed: int | SeedGenerator | None = None, **kwargs):
+        super().__init__({"z_dim": z_dim}, rnn_size, layers, seed=seed, **kwargs)
         self.mean = _linear(z_dim, seed, "mean")
         self.logvar = _linear(z_dim, seed, "logvar")
         self.heads = [self.mean, self.logvar]
 
-    def call(self, h: tf.Tensor, state: StackState) -> tuple[tuple[tf.Tensor, tf.Tensor], StackState]:
-        """h: float32 [T, N, G], state -> (mean, logvar) float32 [T, N, Z] each, next state."""
-        outputs, state = self.walk(h, state)
+    def call(self, h: tf.Tensor, state: StackState) -> tuple[Gaussian, StackState]:
+        """Map codes float32 [T, N, G] and a state to (mean, logvar) float32 [T, N, Z] each and the next state."""
+        outputs, state = self.hidden(h, state)
         return (self.mean(outputs), self.logvar(outputs)), state
 
 
+@keras.saving.register_keras_serializable(package="svg_tf")
 class FramePredictor(LSTMStack):
-    """h[t-1], z[t] -> g[t]."""
+    """The frame predictor: h[t-1], z[t] -> g[t]. z_dim is 0 in a model without a latent."""
 
-    def __init__(self, g_dim: int, rnn_size: int, layers: int, *, seed: SeedGenerator, **kwargs):
-        super().__init__(rnn_size, layers, seed=seed, **kwargs)
+    def __init__(
+        self, g_dim: int, z_dim: int, rnn_size: int, layers: int, *, seed: int | SeedGenerator | None = None, **kwargs
+    ):
+        super().__init__({"g_dim": g_dim, "z_dim": z_dim}, rnn_size, layers, seed=seed, **kwargs)
+        self.z_dim = z_dim
         self.code = _linear(g_dim, seed, "code")
         self.heads = [self.code]
 
-    def call(self, inputs: tf.Tensor, state: StackState) -> tuple[tf.Tensor, StackState]:
-        """inputs: float32 [T, N, G + Z], state -> g float32 [T, N, G] in (-1, 1), next state."""
-        outputs, state = self.walk(inputs, state)
+    def build(self, input_shape):
+        super().build([*input_shape[:-1], input_shape[-1] + self.z_dim])
+
+    def call(self, h: tf.Tensor, z: tf.Tensor | None, state: StackState) -> tuple[tf.Tensor, StackState]:
+        """Map codes float32 [T, N, G], z [T, N, Z] (None: no latent) and a state to g [T, N, G] in (-1, 1), state."""
+        inputs = h if z is None else tf.concat([h, z], axis=-1)  # [T, N, G + Z]
+        outputs, state = self.hidden(inputs, state)
         return tf.tanh(self.code(outputs)), state
 
 
-def _linear(units: int, seed: SeedGenerator, name: str) -> keras.layers.Dense:
+def _linear(units: int, seed: int | SeedGenerator | None, name: str) -> keras.layers.Dense:
     return keras.layers.Dense(units, kernel_initializer=normal_weights(seed), dtype="float32", name=name)

@@ -1,194 +1,369 @@
-"""Stochastic Video Generation: the model that joins the networks, its objective and its training step."""
+"""Stochastic Video Generation (Denton & Fergus, ICML 2018) as a Keras model."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from svg_tf import losses, noise, registry
-from svg_tf.config import Config
+from svg_tf import losses, noise, registry, rollout
 from svg_tf.losses import Losses
 from svg_tf.models import replicas
-from svg_tf.models.lstm import FramePredictor, GaussianLSTM
-from svg_tf.training import schedules
+from svg_tf.models.lstm import FramePredictor, Gaussian, GaussianLSTM
+from svg_tf.rollout import time_major
 
-Gaussian = tuple[tf.Tensor, tf.Tensor]  # mean and logvar, float32 [T, B, Z] each
-
-_POLICIES = {"off": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+PRIORS = ("learned", "fixed", "none")
+SKIP_FRAMES = ("last", "original", "every")
 
 
 class Outputs(NamedTuple):
-    """What the model says of a clip's frames 1 to T-1, time first."""
+    """Results of the teacher-forced forward pass for frames 1 to T-1 of each clip."""
 
-    predictions: tf.Tensor  # mean of p(x[t] | x[0..t-1], z[0..t]), float32 [T-1, B, H, W, C] in [0, 1]
-    h: tf.Tensor  # codes of all frames, float32 [T, B, G]
-    g: tf.Tensor  # the frame predictor's outputs, float32 [T-1, B, G]
-    z: tf.Tensor | None  # float32 [T-1, B, Z]; None without a latent
-    posterior: Gaussian | None  # q(z[t] | x[0..t]); None without a latent
-    prior: Gaussian | None  # p(z[t] | x[0..t-1]); None where it is N(0, I) or there is no latent
+    predictions: tf.Tensor  # mean of p(x[t] | x[0..t-1], z[0..t]), float32 [B, T-1, H, W, C] in [0, 1]
+    h: tf.Tensor  # codes of all frames, float32 [B, T, G]
+    g: tf.Tensor  # outputs of the frame predictor, float32 [B, T-1, G]
+    z: tf.Tensor | None  # float32 [B, T-1, Z]; None without a latent
+    posterior: Gaussian | None  # q(z[t] | x[0..t]), float32 [B, T-1, Z]; None without a latent
+    prior: Gaussian | None  # p(z[t] | x[0..t-1]); None unless the prior is learned
 
 
+@keras.saving.register_keras_serializable(package="svg_tf")
 class SVG(keras.Model):
-    """SVG-LP (config.prior learned), SVG-FP (fixed) and the deterministic baseline (none).
+    """SVG-LP (prior="learned"), SVG-FP (prior="fixed") or the deterministic baseline (prior="none").
 
-    The networks' names are the paper's: encoder, frame_predictor, decoder, posterior and prior. Weights are drawn
-    from config.seed when the model is made.
+    The networks are the paper's: `encoder`, `frame_predictor`, `decoder`, `posterior` and `prior`; the last two are
+    None where the model has no such network. The constructor creates and initializes all weights.
+
+    ```python
+    model = svg_tf.SVG(image_size=64, channels=1, prior="learned", n_past=5)
+    model.compile(optimizer=keras.optimizers.Adam(2e-3), beta=1e-4)
+    model.fit(clips, epochs=10)  # uint8, or float32 in [0, 1], [B, T, H, W, C]
+    futures = model.generate(clips[:4, :5], n_future=10, n_samples=20)  # [4, 20, 10, H, W, C]
+    ```
     """
 
-    def __init__(self, config: Config, **kwargs):
-        # The networks cast what they take; frames and noise come to them as they are.
-        super().__init__(dtype=_POLICIES[config.mixed_precision], autocast=False, name="svg", **kwargs)
-        self.config = config
-        backbone = registry.load(registry.BACKBONES[config.backbone])
-        size, widths = config.image_width, (config.g_dim, config.base_width)
-        seed = keras.random.SeedGenerator(config.seed)
-        options = {"seed": seed, "dtype": self.dtype_policy, "remat": config.remat}
-        self.encoder = backbone.Encoder(size, *widths, name="encoder", **options)
-        self.decoder = backbone.Decoder(size, config.channels, *widths, name="decoder", **options)
+    def __init__(
+        self,
+        image_size: int = 64,
+        channels: int = 1,
+        backbone: str = "dcgan",
+        base_width: int = 64,
+        g_dim: int = 128,
+        z_dim: int = 10,
+        rnn_size: int = 256,
+        predictor_layers: int = 2,
+        posterior_layers: int = 1,
+        prior_layers: int = 1,
+        prior: str = "learned",
+        skip_frame: str = "last",
+        n_past: int = 5,
+        remat: bool = False,
+        seed: int = 0,
+        name: str = "svg",
+        **kwargs,
+    ):
+        """Create the model. The defaults are the paper's Stochastic Moving MNIST model.
+
+        Args:
+            image_size: height and width of a frame in pixels, a power of two, at least 32.
+            channels: channels of a frame, 1 (gray) or 3 (RGB).
+            backbone: encoder and decoder networks, "dcgan" or "vgg", or a name added to `svg_tf.registry.BACKBONES`.
+            base_width: channels of the first convolution; later stages have up to 8 times as many.
+            g_dim: size G of the code h of a frame and of the frame predictor's output g.
+            z_dim: size Z of the latent variable z of one frame.
+            rnn_size: units of each LSTM layer.
+            predictor_layers: LSTM layers of the frame predictor.
+            posterior_layers: LSTM layers of the posterior.
+            prior_layers: LSTM layers of the learned prior.
+            prior: source of z at future frames: "learned" (SVG-LP), "fixed" (SVG-FP, N(0, I)) or "none" (no latent
+                variable).
+            skip_frame: frame whose encoder features the decoder uses for the future: "last" (the last context frame, as
+                in the paper), "original" (the frame before it, as in the authors' code) or "every" (each step's input).
+            n_past: context frames P, at least 1; "original" needs at least 2.
+            remat: recompute each convolution block in the backward pass instead of storing its activations.
+            seed: of the initial weights, and of the noise in training and validation; 0 to 2**31 - 1.
+            name: name of the model.
+            **kwargs: arguments of `keras.Model`, such as dtype="mixed_bfloat16". Losses, LSTMs and pixels are float32
+                in every policy.
+
+        Raises:
+            ValueError: an argument is out of its range.
+        """
+        arguments: dict[str, Any] = {
+            "image_size": image_size,
+            "channels": channels,
+            "backbone": backbone,
+            "base_width": base_width,
+            "g_dim": g_dim,
+            "z_dim": z_dim,
+            "rnn_size": rnn_size,
+            "predictor_layers": predictor_layers,
+            "posterior_layers": posterior_layers,
+            "prior_layers": prior_layers,
+            "prior": prior,
+            "skip_frame": skip_frame,
+            "n_past": n_past,
+            "remat": remat,
+            "seed": seed,
+        }
+        _check(arguments)
+        # The networks cast their inputs; frames and noise reach them unchanged.
+        super().__init__(name=name, **{"autocast": False, **kwargs})
+        self._arguments = arguments
+        for argument, value in arguments.items():
+            setattr(self, "prior_type" if argument == "prior" else argument, value)
+        networks = registry.load(registry.BACKBONES[backbone])
+        seeds = keras.random.SeedGenerator(seed)
+        options = {"seed": seeds, "dtype": self.dtype_policy, "remat": remat}
+        self.encoder = networks.Encoder(image_size, g_dim, base_width, name="encoder", **options)
+        self.decoder = networks.Decoder(image_size, channels, base_width, name="decoder", **options)
         self.frame_predictor = FramePredictor(
-            config.g_dim, config.rnn_size, config.predictor_layers, seed=seed, name="frame_predictor"
+            g_dim, z_dim if prior != "none" else 0, rnn_size, predictor_layers, seed=seeds, name="frame_predictor"
         )
         self.posterior = self.prior = None
-        if config.prior != "none":
-            self.posterior = GaussianLSTM(
-                config.z_dim, config.rnn_size, config.posterior_layers, seed=seed, name="posterior"
-            )
-        if config.prior == "learned":
-            self.prior = GaussianLSTM(config.z_dim, config.rnn_size, config.prior_layers, seed=seed, name="prior")
-        self.updates = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name="updates")
-        self._trackers = {name: keras.metrics.Mean(name=name) for name in Losses._fields}
-        self(tf.zeros([1, config.n_past + 1, size, size, config.channels]))  # makes all weights, always in this order
+        if prior != "none":
+            self.posterior = GaussianLSTM(z_dim, rnn_size, posterior_layers, seed=seeds, name="posterior")
+        if prior == "learned":
+            self.prior = GaussianLSTM(z_dim, rnn_size, prior_layers, seed=seeds, name="prior")
+        self.step = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name="step")
+        self._loss_parts = [keras.metrics.Mean(name=part) for part in ("reconstruction_loss", "kl")]
+        self(tf.zeros([1, n_past + 1, image_size, image_size, channels]))  # creates all weights, always in this order
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._arguments}
+
+    @classmethod
+    def from_preset(cls, name_or_path: str) -> "SVG":
+        """Return a trained model.
+
+        Args:
+            name_or_path: a name in `svg_tf.list_presets()`, or the folder of a run.
+
+        Raises:
+            ValueError: there is no such preset or run.
+        """
+        from svg_tf import presets  # reads runs, which this module knows nothing of
+
+        return presets.load(name_or_path)
 
     @property
     def has_latent(self) -> bool:
-        """Whether there is a z: not in the deterministic baseline."""
+        """Whether the model has a latent variable z."""
         return self.posterior is not None
 
     @property
-    def skip_frames(self) -> int | None:
-        """Leading frames whose skips are used; the last of them serves all later steps. None: every frame's."""
-        return {"last": self.config.n_past, "original": self.config.n_past - 1, "every": None}[self.config.skip_frame]
+    def own_skips(self) -> int | None:
+        """Leading frames that use their own skips; later frames share those of the last. None: every frame's own."""
+        return {"last": self.n_past, "original": self.n_past - 1, "every": None}[self.skip_frame]
 
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """Means over an epoch of the loss and its parts."""
-        return list(self._trackers.values())
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        beta: float | Callable[[tf.Tensor], tf.Tensor] = 1e-4,
+        jit_compile: bool | str = "auto",
+        **kwargs,
+    ) -> None:
+        """Configure the model for `fit` and `evaluate`.
+
+        Args:
+            optimizer: a Keras optimizer or its name.
+            beta: weight of the KL divergence in the objective (equation 6), at least 0; or a schedule, a callable of
+                the training step with an attribute `beta`, the weight that `evaluate` uses.
+            jit_compile: compile the training step with XLA; "auto": on GPUs only.
+            **kwargs: arguments of `keras.Model.compile`, such as metrics, which compare frames 1 to T-1 with their
+                predictions, float32 [B, T-1, H, W, C].
+
+        Raises:
+            ValueError: a loss was passed, or beta is neither a number nor a schedule.
+        """
+        if kwargs.pop("loss", None) is not None:
+            raise ValueError("SVG minimizes its own objective; call compile() without a loss.")
+        if not hasattr(beta, "beta") and (callable(beta) or not beta >= 0):
+            raise ValueError(
+                f"beta is {beta!r}; it must be a number of 0 or greater, or a schedule such as "
+                "svg_tf.training.schedules.BetaSchedule."
+            )
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self.beta = beta
+
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        return {**config, "beta": keras.saving.serialize_keras_object(self.beta)} if config else config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def encode(
-        self, frames: tf.Tensor, training: bool = False, skip_frames: int | None = None
+        self, frames: tf.Tensor, training: bool = False, own_skips: int | None = None
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """x[t] -> h[t], skips[t]: float32 [T, B, H, W, C] -> h float32 [T, B, G] and skips [K, B, H', W', C'].
+        """Encode time-major frames: x[t] -> h[t], skips[t].
 
-        K is skip_frames: only the first K frames' skips; None: those of all T.
+        Args:
+            frames: float32 [T, B, H, W, C] in [0, 1].
+            training: whether batch normalization uses the statistics of the batch.
+            own_skips: return the skips of the first K frames only; None: of all T.
+
+        Returns:
+            h, float32 [T, B, G], and the skips, [K, B, H', W', C'] each.
         """
         batch = tf.shape(frames)[1]
-        rows = None if skip_frames is None else skip_frames * batch
+        rows = None if own_skips is None else own_skips * batch
         h, skips = self.encoder(tf.reshape(frames, [-1, *frames.shape[2:]]), training=training, skip_rows=rows)
 
-        def unfold(x: tf.Tensor, steps: int | None) -> tf.Tensor:
-            unfolded = tf.reshape(x, [-1 if steps is None else steps, batch, *x.shape[1:]])
-            unfolded.set_shape([steps, frames.shape[1], *x.shape[1:]])
-            return unfolded
+        def unflatten(x: tf.Tensor, steps: int | None) -> tf.Tensor:
+            unflattened = tf.reshape(x, [-1 if steps is None else steps, batch, *x.shape[1:]])
+            unflattened.set_shape([steps, frames.shape[1], *x.shape[1:]])
+            return unflattened
 
         steps = frames.shape[0]
-        return tf.cast(unfold(h, steps), tf.float32), [unfold(skip, skip_frames or steps) for skip in skips]
+        return tf.cast(unflatten(h, steps), tf.float32), [unflatten(skip, own_skips or steps) for skip in skips]
 
     def call(self, frames: tf.Tensor, noise: tf.Tensor | None = None, training: bool = False) -> Outputs:
-        """The teacher-forced pass over whole clips.
+        """Run the teacher-forced forward pass over whole clips.
 
         Args:
             frames: uint8, or float32 in [0, 1], [B, T, H, W, C] with T static and at least 2.
-            noise: float32 [T-1, B, Z], N(0, 1) for samples of the posterior; None takes its mean.
-            training: whether batch normalisation uses the batch's statistics, and updates the stored ones.
+            noise: float32 [T-1, B, Z], N(0, 1), to sample z from the posterior; None: z is the posterior's mean.
+            training: whether batch normalization uses, and updates its moving statistics with, those of the batch.
         """
-        frames = time_major(frames)  # [T, B, H, W, C]
-        # Step t takes the skips of frame t-1, as far as skips of their own go.
-        h, skips = self.encode(frames, training, min(frames.shape[0] - 1, self.skip_frames or frames.shape[0]))
-        inputs, z, posterior, prior = h[:-1], None, None, None  # [T-1, B, G]
-        batch = tf.shape(h)[1]
+        outputs = self._forward(time_major(frames), noise, training)
+        return tf.nest.map_structure(_swap_batch_and_time, outputs)
+
+    def _forward(self, frames: tf.Tensor, noise: tf.Tensor | None, training: bool) -> Outputs:
+        """Run `call` on float32 [T, B, H, W, C]; the outputs are time-major, too."""
+        # Step t uses the skips of frame t-1 as long as frames have their own.
+        h, skips = self.encode(frames, training, min(frames.shape[0] - 1, self.own_skips or frames.shape[0]))
+        batch, z, posterior, prior = tf.shape(h)[1], None, None, None
         if self.posterior is not None:
             posterior, _ = self.posterior(h[1:], self.posterior.initial_state(batch))
-            z = posterior[0] if noise is None else posterior[0] + losses.stddev(posterior[1]) * noise
-            inputs = tf.concat([inputs, z], axis=-1)  # [T-1, B, G + Z]
+            z = posterior[0] if noise is None else losses.sample(posterior, noise)  # [T-1, B, Z]
         if self.prior is not None:
             prior, _ = self.prior(h[:-1], self.prior.initial_state(batch))
-        g, _ = self.frame_predictor(inputs, self.frame_predictor.initial_state(batch))
+        g, _ = self.frame_predictor(h[:-1], z, self.frame_predictor.initial_state(batch))  # [T-1, B, G]
         predictions = self.decoder(g, self.decoder.project_skips(skips), training=training)
         return Outputs(predictions, h, g, z, posterior, prior)
 
-    def objective(self, frames: tf.Tensor, noise: tf.Tensor | None, beta: tf.Tensor, training: bool) -> Losses:
-        """Equation 6 for a batch of clips: frames uint8 or float32 [B, T, H, W, C], noise float32 [T-1, B, Z]."""
-        outputs = self(frames, noise=noise, training=training)
-        reconstruction = losses.reconstruction_loss(time_major(frames)[1:], outputs.predictions)
+    def objective(
+        self, frames: tf.Tensor, noise: tf.Tensor | None, beta: float | tf.Tensor, training: bool
+    ) -> tuple[Losses, tf.Tensor]:
+        """Evaluate the objective (equation 6) on a batch.
+
+        Args:
+            frames: uint8, or float32 in [0, 1], [B, T, H, W, C].
+            noise: float32 [T-1, B, Z]; None: the posterior's mean.
+            beta: weight of the KL divergence.
+            training: as in `call`.
+
+        Returns:
+            The losses, and the predictions of frames 1 to T-1, float32 [T-1, B, H, W, C].
+        """
+        frames = time_major(frames)
+        outputs = self._forward(frames, noise, training)
+        reconstruction = losses.reconstruction_loss(frames[1:], outputs.predictions)
         kl = tf.zeros([]) if outputs.posterior is None else losses.kl_divergence(outputs.posterior, outputs.prior)
-        return Losses(reconstruction + beta * kl, reconstruction, kl)
+        return Losses(reconstruction + beta * kl, reconstruction, kl), outputs.predictions
 
-    def train_step(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One update by a batch uint8 or float32 [B, T, H, W, C]; the noise depends on config.seed and `updates`.
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Update the weights with a batch of clips, uint8 or float32 [B, T, H, W, C].
 
-        A replica of several is given its share of the batch, and makes the update by the whole of it.
+        The noise is a function of the seed and of `step`. With several replicas the batch is this replica's part.
         """
-        result, gradients = self._gradients(frames)
-        gradients = replicas.average(gradients)
-        self.optimizer.apply(gradients, self.trainable_variables)
-        self.updates.assign_add(1)
-        return self._track(result)
-
-    def _gradients(self, frames: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
-        """The objective's parts and the gradients of the scaled loss, as means over config.accumulation parts.
-
-        Each part is a batch of its own to batch normalisation; for everything else the means are those of the batch.
-        """
-        z_noise = self._step_noise(frames, noise.TRAINING_STREAM, self.updates.value)
-        parts = self.config.accumulation
-        if parts == 1:
-            return self._part_gradients(frames, z_noise)
-        batch = (frames.shape[0] or tf.shape(frames)[0]) // parts
-        frames = tf.reshape(frames, [parts, batch, *frames.shape[1:]])
-        if z_noise is not None:
-            z_noise = tf.reshape(z_noise, [z_noise.shape[0], parts, batch, z_noise.shape[-1]])
-
-        def body(part, sums):
-            own_noise = None if z_noise is None else z_noise[:, part]
-            return part + 1, tf.nest.map_structure(tf.add, sums, self._part_gradients(frames[part], own_noise))
-
-        zeros = Losses(*[tf.zeros([])] * 3), [tf.zeros_like(weight.value) for weight in self.trainable_variables]
-        if replicas.count() == 1:
-            _, sums = tf.while_loop(lambda part, _: part < parts, body, (0, zeros), parallel_iterations=1)
-        else:  # whose exchanges cannot be inside a loop of the graph
-            sums = zeros
-            for part in range(parts):
-                with tf.control_dependencies(tf.nest.flatten(sums)):
-                    _, sums = body(part, sums)
-        return tf.nest.map_structure(lambda total: total / parts, sums)
-
-    def _part_gradients(self, frames: tf.Tensor, z_noise: tf.Tensor | None) -> tuple[Losses, list[tf.Tensor]]:
+        frames, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        step = self.step.value
+        z_noise = self._step_noise(frames, noise.TRAINING_STREAM, step)
+        beta = self.beta(step) if callable(self.beta) else self.beta
         with tf.GradientTape() as tape:
-            result = self.objective(frames, z_noise, schedules.beta_at(self.config, self.updates.value), training=True)
-            scaled = self.optimizer.scale_loss(result.loss)
-        return result, tape.gradient(scaled, self.trainable_variables)
+            result, predictions = self.objective(frames, z_noise, beta, training=True)
+            # Optimizers add up the gradients of the replicas.
+            loss = result.loss if replicas.count() == 1 else result.loss / replicas.count()
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        self.step.assign_add(1)
+        return self._update_metrics(frames, predictions, result)
 
-    def test_step(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The objective at full beta, by stored statistics and the same noise whenever it is asked."""
-        posterior_noise = self._step_noise(frames, noise.VALIDATION_STREAM, tf.zeros([], tf.int64))
-        return self._track(self.objective(frames, posterior_noise, tf.constant(self.config.beta), training=False))
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Evaluate the objective at full beta, with moving statistics and the same noise in each evaluation."""
+        frames, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        batch = tf.round(self._loss_tracker.count * replicas.count())  # batches since `reset_metrics`
+        z_noise = self._step_noise(frames, noise.VALIDATION_STREAM, batch)
+        beta = tf.constant(getattr(self.beta, "beta", self.beta), tf.float32)
+        result, predictions = self.objective(frames, z_noise, beta, training=False)
+        return self._update_metrics(frames, predictions, result)
+
+    def predict_step(self, data: Any) -> tf.Tensor:
+        """Return the teacher-forced predictions of frames 1 to T-1, float32 [B, T-1, H, W, C] in [0, 1]."""
+        frames, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self(frames).predictions
+
+    def generate(self, context: tf.Tensor | np.ndarray, n_future: int, n_samples: int = 1, seed: int = 0) -> tf.Tensor:
+        """Sample futures of context frames.
+
+        Args:
+            context: uint8, or float32 in [0, 1], [B, P, H, W, C] with P = n_past.
+            n_future: frames T to predict, at least 1.
+            n_samples: futures S of each context, 1 to 4096.
+            seed: 0 to 2**31 - 1. A future is a function of the weights, its context, the seed and its sample number:
+                not of the rest of the batch, n_samples or n_future.
+
+        Returns:
+            The predicted frames, float32 [B, S, T, H, W, C] in [0, 1].
+
+        Raises:
+            ValueError: an argument is out of its range or has the wrong shape.
+        """
+        seeds = np.repeat(noise.sample_seeds(seed, [0], n_samples), len(context), axis=0)
+        return rollout.generate(self, context, n_future, seeds).frames
+
+    def reconstruct(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """Predict each frame from the true frame before it and the posterior's mean of z.
+
+        Args:
+            frames: uint8, or float32 in [0, 1], [B, T, H, W, C], T at least 2.
+
+        Returns:
+            Frames 1 to T-1, float32 [B, T-1, H, W, C] in [0, 1].
+        """
+        return rollout.reconstruct(self, frames)
 
     def _step_noise(self, frames: tf.Tensor, stream: int, step: tf.Tensor) -> tf.Tensor | None:
         if not self.has_latent:
             return None
         batch = tf.shape(frames)[0] if frames.shape[0] is None else frames.shape[0]
-        shape = [frames.shape[1] - 1, batch * replicas.count(), self.config.z_dim]
-        z_noise = noise.step_noise(shape, self.config.seed, stream, step)
-        return replicas.own_share(z_noise, self.config.accumulation)
+        shape = [frames.shape[1] - 1, batch * replicas.count(), self.z_dim]
+        return replicas.own_share(noise.step_noise(shape, self.seed, stream, step))
 
-    def _track(self, result: Losses) -> dict[str, tf.Tensor]:
-        for tracker, value in zip(self.metrics, replicas.average(list(result)), strict=True):
-            # What a metric holds is the sum over the replicas.
+    def _update_metrics(self, frames: tf.Tensor, predictions: tf.Tensor, result: Losses) -> dict[str, tf.Tensor]:
+        trackers = [self._loss_tracker, *self._loss_parts]
+        for tracker, value in zip(trackers, replicas.average(list(result)), strict=True):
+            # A metric's state is summed over the replicas.
             tracker.update_state(value, sample_weight=1.0 / replicas.count())
-        return {metric.name: metric.result() for metric in self.metrics}
+        if self._compile_metrics is not None:
+            targets = _swap_batch_and_time(time_major(frames)[1:])
+            self._compile_metrics.update_state(targets, _swap_batch_and_time(predictions))
+        return self.get_metrics_result()
 
 
-def time_major(frames: tf.Tensor) -> tf.Tensor:
-    """uint8, or float32 in [0, 1], [B, T, H, W, C] -> float32 [T, B, H, W, C] in [0, 1]."""
-    frames = tf.transpose(frames, [1, 0, 2, 3, 4])
-    return tf.cast(frames, tf.float32) / 255.0 if frames.dtype == tf.uint8 else frames
+def _check(arguments: dict[str, Any]) -> None:
+    choices = {"prior": PRIORS, "skip_frame": SKIP_FRAMES, "backbone": tuple(registry.BACKBONES)}
+    for name, value in arguments.items():
+        if name in choices:
+            if value not in choices[name]:
+                raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices[name])}.")
+        elif name == "seed":
+            if not 0 <= value < 2**31:
+                raise ValueError(f"seed is {value!r}; it must be 0 to 2147483647.")
+        elif name != "remat" and not (isinstance(value, int) and value >= 1):
+            raise ValueError(f"{name} is {value!r}; it must be an integer of 1 or greater.")
+    size = arguments["image_size"]
+    if size < 32 or size & (size - 1):
+        raise ValueError(f"image_size is {size}; it must be a power of two, at least 32.")
+    if arguments["skip_frame"] == "original" and arguments["n_past"] < 2:
+        raise ValueError("skip_frame is 'original' with n_past 1; use skip_frame='last' or at least 2 context frames.")
+
+
+def _swap_batch_and_time(x: tf.Tensor | None) -> tf.Tensor | None:
+    """Transpose [T, B, ...] to [B, T, ...]; None stays None."""
+    return None if x is None else tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
