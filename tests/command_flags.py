@@ -1,76 +1,54 @@
-"""Says which flags a command has, and what it has against command lines; a process for each command.
+"""Describes a command in a process of its own, because two commands define the same flags.
 
-python tests/command_flags.py bin/train.py < [["--flagfile=demo.flags"], ...]
-prints {"flags": ..., "errors": [...], "heavy": modules loaded}
+python tests/command_flags.py svg_tf.cli.train < lines.json
+prints {"flags": {name: {...}}, "errors": the message for each line or "", "heavy": large modules that were imported}
 """
 
-import argparse
+import importlib
 import json
-import os
-import runpy
 import sys
 
 from absl import flags
 from absl.testing import flagsaver
 
+from svg_tf.cli import flags as config_flags
+
 FLAGS = flags.FLAGS
 
 
-def _by_absl(script, lines):
-    sys.path.insert(0, os.path.dirname(script))
-    sys.argv = [script]
-    names = runpy.run_path(script, run_name="documented")
-    own = [flag for module, found in FLAGS.flags_by_module_dict().items() if module[:5] != "absl." for flag in found]
-    found = {}
+def _flags():
+    """Return the flags that are not absl's."""
+    own = [flag for name, found in FLAGS.flags_by_module_dict().items() if not name.startswith("absl.") for flag in found]
     for flag in own:
         bounds = [getattr(flag.parser, name, None) for name in ("lower_bound", "upper_bound")]
-        found[flag.name] = {
-            "help": flag.help,
-            "default": flag.default,
-            "type": flag.flag_type(),
-            "choices": list(getattr(flag.parser, "enum_values", [])),
-            "bounds": bounds != [None, None],
-        }
-    return found, [_absl_error(list(line), names) for line in lines]
+        yield (
+            flag.name,
+            {
+                "help": flag.help,
+                "default": flag.default,
+                "type": flag.flag_type(),
+                "choices": list(getattr(flag.parser, "enum_values", [])),
+                "bounds": bounds != [None, None],
+            },
+        )
 
 
-def _absl_error(line, names):
-    """What the command says to the flags, before it does anything; nothing where they are right."""
-    if "_BENCHMARKS" in names and (not line or line.pop(0) not in names["_BENCHMARKS"]):
-        return "names no benchmark"
+def _error(line, suites):
+    if suites and (not line or line.pop(0) not in suites):
+        return "is not a suite"
     with flagsaver.flagsaver():
         try:
-            rest = FLAGS(["command", *line])[1:]
+            rest = FLAGS(["command", *map(config_flags.find_recipe, line)])[1:]
             if "batch_size" in FLAGS:
-                sys.modules["config_flags"].config_from_flags()
+                config_flags.config_from_flags()
         except (flags.Error, ValueError) as error:
             return str(error)
     return f"takes no {rest}" if rest else ""
 
 
-def _by_argparse(lines):
-    from svg_tf.program.runner import command
-
-    parser = command._parser("program")
-    found = {}
-    for action in parser._actions:
-        if action.option_strings and action.dest != "help":
-            kind = {int: "int", float: "float"}.get(action.type, "string")
-            values = {"help": action.help, "default": action.default, "type": kind}
-            found[action.dest] = {**values, "choices": list(action.choices or []), "bounds": False}
-    errors = []
-    for line in lines:
-        try:
-            parser.parse_args(line)
-        except (SystemExit, argparse.ArgumentError) as error:
-            errors.append(f"ended with {error}")
-        else:
-            errors.append("")
-    return found, errors
-
-
 if __name__ == "__main__":
-    path, wanted = sys.argv[1], json.load(sys.stdin)
-    has, said = _by_argparse(wanted) if os.path.basename(path) == "run_program.py" else _by_absl(path, wanted)
-    heavy = sorted({"tensorflow", "keras", "jax", "sklearn", "matplotlib", "av"} & set(sys.modules))
-    json.dump({"flags": has, "errors": said, "heavy": heavy}, sys.stdout)
+    lines = json.load(sys.stdin)
+    module = importlib.import_module(sys.argv[1])
+    heavy = sorted({"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "av"} & set(sys.modules))
+    errors = [_error(line, getattr(module, "SUITES", ())) for line in lines]
+    json.dump({"flags": dict(_flags()), "errors": errors, "heavy": heavy}, sys.stdout)

@@ -1,4 +1,4 @@
-"""What the pages of documentation show: blocks of code, commands, links and names in the text."""
+"""Reads the Markdown pages: fenced blocks, command lines, links and code spans."""
 
 import re
 import shlex
@@ -6,26 +6,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted(
-    page
-    for pattern in ("*.md", "bin/*.md", "docs/*.md", "export/**/*.md", "svg_tf/**/*.md", "tests/*.md")
-    for page in ROOT.glob(pattern)
-)
+PAGES = sorted(page for pattern in ("*.md", "docs/*.md", "export/**/*.md") for page in ROOT.glob(pattern))
 _FENCE = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.M | re.S)
-_VARIABLE = re.compile(r"[A-Z_]+=")
-_NESTED = re.compile(r"python (?:bin|export)/.*")
+_PROGRAM = re.compile(r"(?:\bsvg-tf|\bpython -m (?:svg_tf|benchmarks)|\bpython (?:bin|export)/\w+\.py)(?= )[^\n`]*")
+_EXPORTS = {"saved_model": "export_saved_model", "tflite": "export_tflite"}
 
 
 class Command(NamedTuple):
-    """A command line: environment variables, and words of which the first names the program."""
+    """A command of ours: the module that runs it and its arguments."""
 
-    variables: tuple[str, ...]
-    words: tuple[str, ...]
-
-    @property
-    def script(self) -> str:
-        """The file that Python is to run, or nothing."""
-        return self.words[1] if self.words[0] == "python" and self.words[1].endswith(".py") else ""
+    module: str
+    arguments: tuple[str, ...]
 
 
 def name_of(page):
@@ -33,85 +24,51 @@ def name_of(page):
 
 
 def blocks(page):
-    """(language, text) of each fenced block."""
+    """Return (language, text) of each fenced block."""
     return _FENCE.findall(page.read_text(encoding="utf-8"))
 
 
 def prose(page):
-    """The text without its blocks."""
+    """Return the text without its fenced blocks."""
     return _FENCE.sub("", page.read_text(encoding="utf-8"))
 
 
 def spans(page):
-    """What stands between backticks in the text, in one line each."""
+    """Return the code spans of the text, each on one line."""
     return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose(page))]
 
 
-def commands(page):
-    """The commands of the blocks, in order, those inside other programs' files and arguments included."""
+def commands(page, with_spans=False):
+    """Return our commands in the page's blocks of shell or YAML, in order, and optionally those in code spans."""
+    texts = [text for language, text in blocks(page) if language in ("bash", "yaml")]
+    texts += [span for span in spans(page) if with_spans and not re.search(r"[A-Z]{3}|\.\.\.", span)]
     found = []
-    for language, text in blocks(page):
-        if language == "bash":
-            for line in _shell_lines(text):
-                found += _commands_of(line)
-        elif language == "yaml":
-            found += _nested(text)
+    for text in texts:
+        for line in _PROGRAM.findall(re.sub(r"\\\n\s*", "", text)):
+            found += _command(shlex.split(line.rstrip("'"), comments=True))
     return found
 
 
-def span_commands(page):
-    """The commands that stand in the text with their flags: `python bin/x.py --a=b` or `bin/x.py --a=b`."""
-    found = []
-    for span in spans(page):
-        if re.match(r"(python )?(bin|export)/\w+\.py ", span) and not re.search(r"[<\[]|\.\.\.", span):
-            found += _commands_of(span if span.startswith("python ") else f"python {span}")
-    return found
-
-
-def _shell_lines(text):
-    """Lines of a shell script, joined where a quotation or a line goes on."""
-    line = ""
-    for part in text.splitlines():
-        line += part
-        if line.endswith("\\"):
-            line = line[:-1]
-            continue
-        try:
-            shlex.split(line, comments=True)
-        except ValueError:  # inside a quotation
-            line += "\n"
-            continue
-        yield line
-        line = ""
-    assert not line, f"a quotation does not end: {line}"
-
-
-def _commands_of(line):
-    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;")
-    lexer.whitespace_split = True
-    found, words = [], []
-    for word in [*lexer, "|"]:
-        if word.strip("|&;"):
-            words.append(word)
-        elif words:
-            count = next((i for i, word in enumerate(words) if not _VARIABLE.match(word)), len(words))
-            if words[count:]:
-                found.append(Command(tuple(words[:count]), tuple(words[count:])))
-            found += [command for word in words for command in (_nested(word) if "\n" in word else [])]
-            words = []
-    return found
-
-
-def _nested(text):
-    return [Command((), tuple(shlex.split(line))) for line in _NESTED.findall(re.sub(r"\\\n\s*", "", text))]
+def _command(words):
+    if words[0] == "python":
+        words = words[1:] if words[1] != "-m" else words[2:]
+    program, *rest = words
+    if program == "benchmarks":
+        return [Command("benchmarks.__main__", tuple(rest))]
+    if program in ("svg-tf", "svg_tf"):
+        name, *rest = rest
+    else:
+        name = _EXPORTS.get(Path(program).stem, Path(program).stem)
+    name = name.replace("-", "_")
+    return [Command(f"svg_tf.cli.{name}", tuple(rest))] if re.fullmatch(r"[a-z_]+", name) and name != "recipe" else []
 
 
 def links(page):
-    """Targets of the links and pictures."""
+    """Return the targets of links and pictures."""
     return re.findall(r"\]\(([^)\s]+)\)", prose(page))
 
 
 def anchors(page):
-    """The names of the headings in links."""
+    """Return the anchors of the page's headings."""
     headings = re.findall(r"^#+ (.+)$", prose(page), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -107,10 +107,10 @@ def _guarded(main: Callable[[], None], arguments: list[str]) -> None:
 
 
 def _parse(arguments: list[str]) -> list[str]:
-    return app.parse_flags_with_usage([_find_recipe(argument) for argument in arguments])
+    return app.parse_flags_with_usage([find_recipe(argument) for argument in arguments])
 
 
-def _find_recipe(argument: str) -> str:
+def find_recipe(argument: str) -> str:
     """Point --flagfile=bair.flags at the file in the package, unless the current folder has a bair.flags."""
     option, _, name = argument.partition("=")
     shipped = recipe.FOLDER / name
