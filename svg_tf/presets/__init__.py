@@ -1,0 +1,53 @@
+"""Trained models that ship with the package.
+
+A preset is a small run: a folder with config.json, checkpoints/best.npz (float16 weights) and README.md, the model card.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+from svg_tf.config import Config
+
+if TYPE_CHECKING:
+    from svg_tf.models.svg import SVG
+
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+def list_presets() -> dict[str, str]:
+    """Return the names of the presets that ship with the package, each with the title of its model card."""
+    names = sorted(name for name in os.listdir(_FOLDER) if os.path.exists(os.path.join(_FOLDER, name, "config.json")))
+    return {name: _title(name) for name in names}
+
+
+def load(name_or_path: str) -> "SVG":
+    """Return a trained model: a preset by name, or the best checkpoint of a run folder.
+
+    Raises:
+        ValueError: there is no such preset or run.
+    """
+    from svg_tf.training.run import load_model  # imports TensorFlow
+
+    return load_model(load_config(name_or_path))
+
+
+def load_config(name_or_path: str) -> Config:
+    """Return the configuration of a preset or of a run folder, with run_dir set to its folder.
+
+    Raises:
+        ValueError: there is no such preset or run.
+    """
+    folder = os.path.join(_FOLDER, name_or_path)
+    if name_or_path in list_presets():
+        return Config.load(folder)
+    path = os.path.expanduser(name_or_path)
+    if not os.path.isdir(path):
+        raise ValueError(
+            f"{name_or_path!r} is neither a preset nor a run folder; the presets are {', '.join(list_presets())}."
+        )
+    return Config.load(path)
+
+
+def _title(name: str) -> str:
+    with open(os.path.join(_FOLDER, name, "README.md"), encoding="utf-8") as file:
+        return file.readline().lstrip("# ").strip()
