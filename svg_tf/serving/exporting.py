@@ -28,7 +28,7 @@ def export(model: SVG, base: str, limits: Limits, *, version: int | None = None,
     drawn the same frames from it as the model.
 
     Args:
-        model: a trained model in float32.
+        model: a trained model; the SavedModel computes in float32.
         base: folder of the versions, the server's base path of the model.
         limits: sizes fixed at export.
         version: 1 or greater; None is the latest plus one.
@@ -42,7 +42,7 @@ def export(model: SVG, base: str, limits: Limits, *, version: int | None = None,
     """
     versions.check(base, version)
     if model.dtype_policy.compute_dtype != "float32":
-        raise ExportError(f"the model computes in {model.dtype_policy.compute_dtype}; load it in float32 to export it")
+        model = saving.float32_copy(model)  # REST has no half precision, and it is slower on CPUs
     logging.info("tracing the signatures")
     functions = signatures.build(model, limits)
     weight_bytes = sum(weight.numpy().nbytes for weight in model.weights)
@@ -73,7 +73,8 @@ def check_frames(folder: str, model: SVG) -> None:
     context, seeds = np.random.default_rng(0).random(shape, np.float32), noise.sample_seeds(0, [0], 1)
     inputs = {"context": context, "seeds": seeds, "horizon": np.array([2], np.int32)}
     try:
-        frames = inspection.run_in_session(folder, "futures", inputs)["frames"]
+        with saving.quiet():
+            frames = inspection.run_in_session(folder, "futures", inputs)["frames"]
     except tf.errors.OpError as error:
         raise ExportError(f"the SavedModel does not run in a session: {error.message}") from None
     difference = np.abs(frames - rollout.generate(model, context, 2, seeds).frames.numpy()).max()

@@ -1,5 +1,8 @@
 """Writes a SavedModel that runs in C++: TensorFlow Serving's loader and the TFLite converter can read its weights."""
 
+import contextlib
+from collections.abc import Iterator
+
 import tensorflow as tf
 from absl import logging
 
@@ -22,12 +25,19 @@ class _Weights(tf.Module):
 
 def save(model: SVG, signatures: Signatures, folder: str) -> None:
     """Write a SavedModel with these signatures and one copy of the model's weights."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)  # TensorFlow logs every step of saving
-    try:
+    with quiet():
         # Gradients are not needed, and the layers' custom ones would be traced for every signature.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         tf.saved_model.save(_Weights(model), folder, signatures, options)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Hide TensorFlow's messages about saving and loading, below errors."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
     finally:
         logging.set_verbosity(verbosity)
 
@@ -35,3 +45,18 @@ def save(model: SVG, signatures: Signatures, folder: str) -> None:
 def inputs_of(function: tf.types.experimental.ConcreteFunction) -> dict[str, tf.TensorSpec]:
     """Return the inputs of a signature by name."""
     return {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature)}
+
+
+def float32_copy(model: SVG, unroll: bool = False) -> SVG:
+    """Return a copy of a model that computes in float32, as servers and TFLite files do.
+
+    Args:
+        model: the model.
+        unroll: unroll the LSTM layers over the context, which makes a smaller and faster TFLite file.
+    """
+    copy = type(model).from_config({**model.get_config(), "dtype": "float32"})
+    copy.set_weights(model.get_weights())
+    for network in filter(None, (copy.frame_predictor, copy.posterior, copy.prior)):
+        for cell in network.cells:
+            cell.unroll = unroll
+    return copy

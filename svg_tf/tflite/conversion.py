@@ -1,4 +1,7 @@
-"""Conversions, each in a process of its own: the converter can end its process without a word."""
+"""Converts a SavedModel to a TFLite file and tries the file, in a process of its own.
+
+The converter and the interpreter can end their process without an exception, for instance with SIGSEGV.
+"""
 
 import os
 import signal
@@ -6,39 +9,45 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-VARIANTS = ("float32", "float16", "dynamic_int8", "int8")
-CONVERTER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tflite_converter.py")
+import numpy as np
+
+VARIANTS = ("float32", "float16", "dynamic_int8")
 
 
 class ConversionError(ValueError):
-    """A conversion that gave no file; the message says what became of it."""
+    """A conversion without a usable file. The message says why."""
 
 
-def convert(saved_model: str, names: Sequence[str], variant: str, calibration: str, out: str) -> None:
-    """Converts the named signatures of a SavedModel and writes the file `out`.
+def convert(
+    saved_model: str, names: Sequence[str], variant: str, contexts: np.ndarray, eps: np.ndarray, out: str
+) -> tuple[np.ndarray, float]:
+    """Convert signatures of a SavedModel to the file `out` and draw futures with it.
 
     Args:
         saved_model: folder of the SavedModel.
-        names: the signatures that the file will have.
-        variant: one of VARIANTS: all float32; float16 weights; int8 weights, and activations as they come
-            (dynamic_int8); int8 weights and activations, their ranges calibrated beforehand (int8). Inputs and outputs
-            are float32 always.
-        calibration: an npz for int8, see `tflite_calibration.examples`.
-        out: the file to write.
+        names: signatures that the file will have.
+        variant: one of VARIANTS: float32; float16 weights; int8 weights with activations quantized while it runs.
+        contexts: float32 [N, P, H, W, C] in [0, 1].
+        eps: float32 [N, S, P-1+T, Z].
+        out: path of the file.
+
+    Returns:
+        The futures drawn by the interpreter, float32 [N, S, T, H, W, C], and the milliseconds per frame on one thread.
 
     Raises:
-        ConversionError: the converter failed, crashed or wrote nothing.
+        ConversionError: the converter or the interpreter failed or crashed.
     """
-    command = [sys.executable, CONVERTER, saved_model, variant, calibration, out, *names]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+    trial = f"{out}.npz"
+    np.savez(trial, contexts=contexts, eps=eps)
+    command = [sys.executable, "-m", __name__, saved_model, variant, trial, out, *names]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode < 0:
-        raise ConversionError(f"the converter crashed: its process was ended by {_signal_name(-done.returncode)}")
+        raise ConversionError(f"the converter crashed with {_signal_name(-done.returncode)}")
     if done.returncode > 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        reason = lines[-1][:300] if lines else f"exit status {done.returncode}"
-        raise ConversionError(f"the converter failed: {reason}")
-    if not os.path.exists(out):
-        raise ConversionError("the converter ended without an error and without a file")
+        raise ConversionError(f"the converter failed: {lines[-1][:300] if lines else f'exit status {done.returncode}'}")
+    with np.load(trial) as results:
+        return results["frames"], float(results["milliseconds"])
 
 
 def _signal_name(number: int) -> str:
@@ -46,3 +55,30 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def _main(saved_model: str, variant: str, trial: str, out: str, *names: str) -> None:
+    import tensorflow as tf
+
+    from svg_tf.tflite.interpreter import Interpreter, milliseconds_per_frame
+
+    # `from_concrete_functions` would name each function serving_default.
+    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=list(names))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if variant != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if variant == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    content = converter.convert()
+    with open(out, "wb") as file:
+        file.write(content)
+    with np.load(trial) as arrays:
+        contexts, eps = arrays["contexts"], arrays["eps"]
+    interpreter = Interpreter(out)
+    frames = np.stack([interpreter.futures(*clip) for clip in zip(contexts, eps, strict=True)])
+    np.savez(trial, frames=frames, milliseconds=milliseconds_per_frame(interpreter, contexts[0], eps[0]))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _main(*sys.argv[1:])

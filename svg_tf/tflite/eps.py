@@ -1,13 +1,12 @@
-"""The noise of a seed in plain NumPy: what a device feeds as `eps` to show the same future as TensorFlow does.
+"""The noise of a seed in plain NumPy, the input `eps` of TFLite files.
 
-The numbers are those of `svg_tf.noise.rollout_noise`, which the SavedModel draws from too: the bits are equal, the
-normals as near as two logarithms and cosines of float32 are. Nothing but NumPy is needed, and nothing is done here
-that is not a few lines in any language.
+These are the numbers of `svg_tf.noise.rollout_noise`, from which TensorFlow draws the future of a seed. The random
+bits are equal, and the normals differ only by the rounding of a logarithm and a cosine. In another language:
 
-    scramble   Philox with the key 0x02461e293ec8f720 and the counter (seed, 0x57564753), both 64 bit: its four
-               words are the key (the first two) and the upper half of the counter (the last two) of what follows
-    bits       Philox, counter after counter, four words each: two words for a normal
-    normal     sqrt(-2 log(a / 2^24 + 2^-25)) cos(2 pi b / 2^24), of the upper 24 bits a and b of the two words
+    scramble   Philox with key 0x02461e293ec8f720 and counter (seed, 0x57564753), both 64 bits. The first two of its
+               four 32-bit words are the key, the last two the upper half of the counter, of what follows.
+    bits       Philox, counter by counter, four words each; two words make one normal.
+    normal     sqrt(-2 log(a / 2^24 + 2^-25)) cos(2 pi b / 2^24), for the upper 24 bits a and b of the two words.
 """
 
 import numpy as np
@@ -18,29 +17,28 @@ _WORD = 0xFFFFFFFF
 
 
 def rollout_eps(seed: int, steps: int, z_dim: int) -> np.ndarray:
-    """The noise of one sample: float32 [1, steps, Z], N(0, 1).
+    """Return the noise of one future, float32 [1, steps, Z], N(0, 1).
 
-    Its first P-1 steps are `observe`'s, the others those of `step`, one each; `rollout` takes them all.
+    The first P-1 steps are for `observe`, the others for one `step` each; `rollout` takes all.
 
     Args:
-        seed: int64, see `svg_tf.noise.sample_seeds`.
-        steps: P-1+T. Fewer steps are the first ones of more.
+        seed: see `svg_tf.noise.sample_seeds`.
+        steps: P-1+T. More steps append to the noise.
         z_dim: Z.
     """
-    seed &= 2**64 - 1
-    scrambled = philox(np.array([[seed & _WORD, seed >> 32, _ROLLOUT_KEY, 0]]), np.array(_SCRAMBLING_KEY))[0]
-    blocks = -(-steps * z_dim * 2 // 4)
-    counters = np.zeros([blocks, 4], np.uint64)
-    counters[:, 0] = np.arange(blocks)
+    words = [seed & _WORD, seed >> 32 & _WORD, _ROLLOUT_KEY, 0]
+    scrambled = philox(np.array([words]), np.array(_SCRAMBLING_KEY))[0]
+    counters = np.zeros([-(-steps * z_dim * 2 // 4), 4], np.uint64)
+    counters[:, 0] = np.arange(len(counters))
     counters[:, 2:] = scrambled[2:]
-    words = philox(counters, scrambled[:2]).reshape(-1)[: steps * z_dim * 2]
-    uniform = (words >> np.uint64(8)).astype(np.float32).reshape(1, steps, z_dim, 2) * np.float32(2.0**-24)
+    bits = philox(counters, scrambled[:2]).reshape(-1)[: steps * z_dim * 2]
+    uniform = (bits >> np.uint64(8)).astype(np.float32).reshape(1, steps, z_dim, 2) * np.float32(2.0**-24)
     radius = np.sqrt(np.float32(-2) * np.log(uniform[..., 0] + np.float32(2.0**-25)))
     return radius * np.cos(np.float32(2 * np.pi) * uniform[..., 1])
 
 
 def philox(counters: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Philox4x32-10 (Salmon et al., 2011): counters [N, 4] and a key [2] of 32-bit words -> uint64 [N, 4] of words."""
+    """Return Philox4x32-10 of counters [N, 4] and a key [2] of 32-bit words, uint64 [N, 4] (Salmon et al., 2011)."""
     a, b, c, d = np.asarray(counters, np.uint64).T
     low, high = (int(word) for word in key)
     word, shift = np.uint64(_WORD), np.uint64(32)

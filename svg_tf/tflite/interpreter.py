@@ -1,0 +1,65 @@
+"""Runs a TFLite file with the LiteRT interpreter."""
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+class Interpreter:
+    """The functions of a TFLite file."""
+
+    def __init__(self, path: str, threads: int = 1):
+        """Load a file.
+
+        Raises:
+            ValueError: it is not a TFLite file, or has operations that the interpreter lacks.
+        """
+        from ai_edge_litert import interpreter as litert
+
+        self._interpreter = litert.Interpreter(path, num_threads=threads)
+        self._runners = {
+            name: self._interpreter.get_signature_runner(name) for name in self._interpreter.get_signature_list()
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the functions."""
+        return sorted(self._runners)
+
+    def call(self, name: str, values: Mapping[str, np.ndarray]) -> Arrays:
+        """Call a function with those of the values that are inputs of it."""
+        runner = self._runners[name]
+        return runner(**{key: values[key] for key in runner.get_input_details()})
+
+    def futures(self, context: np.ndarray, eps: np.ndarray) -> np.ndarray:
+        """Draw the futures of one context with `rollout`, or with `observe` and `step`.
+
+        Args:
+            context: float32 [P, H, W, C] in [0, 1].
+            eps: float32 [S, P-1+T, Z]; a deterministic model takes only T from it.
+
+        Returns:
+            Frames, float32 [S, T, H, W, C].
+        """
+        context, past = context[np.newaxis], len(context) - 1
+        if "rollout" in self._runners:
+            return self.call("rollout", {"context": context, "eps": eps})["frames"]
+        state, frames = self.call("observe", {"context": context, "eps": eps[:, :past]}), []
+        for t in range(past, eps.shape[1]):
+            outputs = self.call("step", {**state, "eps": eps[:, t]})
+            frames.append(outputs["frame"])
+            state = {**state, **outputs}
+        return np.stack(frames, axis=1)
+
+
+def milliseconds_per_frame(interpreter: Interpreter, context: np.ndarray, eps: np.ndarray) -> float:
+    """Return the least time of a predicted frame over repetitions of a whole future, the context included."""
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        frames = interpreter.futures(context, eps)
+        times.append(time.perf_counter() - start)
+    return 1e3 * min(times[1:]) / frames.shape[1]
