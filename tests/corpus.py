@@ -13,7 +13,7 @@ from conftest import SMALL
 from svg_tf.config import Config
 from svg_tf.data import bair, digits
 from svg_tf.data.videos import Videos
-from svg_tf.torch_import import importer, plan
+from svg_tf.torch_import import plan, runs
 from svg_tf.training import checkpoints
 from svg_tf.training import train as training
 
@@ -75,7 +75,7 @@ def checkpoint(path, folder):
 
 def torch_file(path, folder):
     planned = plan.plan_import(str(path), str(folder / "run"), broken_files.original_files.FLAGS)
-    model = importer.write_run(planned)
+    model = runs.import_run(planned)
     return np.concatenate([np.ravel(variable) for variable in model.variables])
 
 

@@ -1,11 +1,10 @@
-"""Makes checkpoint files such as the original training code writes, of small networks."""
+"""Make checkpoint files of small networks as the authors' training code writes them."""
 
 import functools
 
 import numpy as np
 from torch_files import NAMESPACE, New, TorchFile, ordered
 
-from svg_tf.config import Config
 from svg_tf.models.svg import SVG
 from svg_tf.torch_import.mapping import torch_weights
 
@@ -15,12 +14,12 @@ OPTIONS = {
     "n_eval": 9, "batch_size": 2, "lr": 0.001, "beta": 1e-5, "niter": 7, "epoch_size": 11, "seed": 5,
     "last_frame_skip": False, "data_root": "/home/authors/data", "log_dir": "logs/x", "beta1": 0.9,
 }  # fmt: skip
-# What these options leave to be said: the default digits of 32 px do not fit in frames of 32 px.
+# Not in the options. The default digits of 32 px do not fit in frames of 32 px.
 FLAGS = {"digits": "embedded", "num_digits": 1, "digit_size": 16}
 
 
 def tensors_of(model):
-    """A model's weights as the original's state dictionaries."""
+    """Return the weights of a model as the authors' state dictionaries."""
     networks = {}
     for name, array in torch_weights(model).items():
         network, key = name.split(".", 1)
@@ -30,8 +29,7 @@ def tensors_of(model):
 
 @functools.cache
 def _drawn():
-    sizes = {name: OPTIONS[name] for name in ("image_width", "g_dim", "z_dim", "rnn_size")}
-    model = SVG(Config(**sizes, **FLAGS, base_width=4))
+    model = SVG(image_size=32, g_dim=8, z_dim=3, rnn_size=8, base_width=4)
     rng = np.random.default_rng(1)
     return {
         network: {key: (0.5 + rng.random(array.shape)).astype(np.float32) for key, array in tensors.items()}
@@ -40,12 +38,12 @@ def _drawn():
 
 
 def small_networks():
-    """State dictionaries of the model that OPTIONS describe, every number of them drawn at random."""
+    """Return random state dictionaries of the model that OPTIONS describe."""
     return {network: dict(tensors) for network, tensors in _drawn().items()}
 
 
 def write_file(path, networks=None, options=OPTIONS):
-    """Writes state dictionaries, by default small_networks(), and an argparse Namespace of the options, or none."""
+    """Write state dictionaries, by default small_networks(), and an argparse Namespace of the options, if any."""
     file = TorchFile()
     root = {
         network: ordered({key: file.tensor(array) for key, array in tensors.items()})
@@ -55,10 +53,10 @@ def write_file(path, networks=None, options=OPTIONS):
 
 
 def put(network, key, array):
-    """A change of networks, {name: {key: array}}: a tensor is another."""
+    """A change of networks, {name: {key: array}}: replace a tensor."""
     return lambda networks: networks[network].update({key: array})
 
 
 def drop(network, key):
-    """A change of networks: a tensor is missing."""
+    """A change of networks: remove a tensor."""
     return lambda networks: networks[network].pop(key)

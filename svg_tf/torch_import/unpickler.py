@@ -1,8 +1,8 @@
 """Read pickles of `torch.save` without PyTorch and without running anything that they name.
 
-Python's unpickler does the work, restricted in two ways. `find_class` returns a stand-in for each name of an
-allow-list and rejects all other names, so a pickle can call nothing else. Before that, each opcode is checked against
-those that `torch.save` writes. Files made to exhaust memory or time are out of scope; damaged files are not.
+Python's unpickler does the work, but its `find_class` returns a stand-in for each name of an allow-list and rejects
+all other names. So a pickle can construct and call nothing but the stand-ins, and these have no effects. Damaged files
+end in an error; files that are made to exhaust memory or time are out of scope.
 """
 
 import collections
@@ -23,26 +23,9 @@ class TorchFileError(ValueError):
 
 # PyTorch's storage classes. NumPy has no bfloat16, which is read as 16 bits and then widened to float32.
 DTYPES = {
-    "DoubleStorage": "f8",
-    "FloatStorage": "f4",
-    "HalfStorage": "f2",
-    "BFloat16Storage": "u2",
-    "LongStorage": "i8",
-    "IntStorage": "i4",
-    "ShortStorage": "i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
-# Protocol 2, and the text and integers of Python 2.
-_OPCODES = frozenset(
-    (
-        "PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG1",
-        "BINFLOAT", "BINUNICODE", "BINSTRING", "SHORT_BINSTRING", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
-        "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS", "BINPUT", "LONG_BINPUT", "BINGET",
-        "LONG_BINGET", "GLOBAL", "REDUCE", "NEWOBJ", "BUILD", "BINPERSID",
-    )
-)  # fmt: skip
+    "DoubleStorage": "f8", "FloatStorage": "f4", "HalfStorage": "f2", "BFloat16Storage": "u2", "LongStorage": "i8",
+    "IntStorage": "i4", "ShortStorage": "i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
+}  # fmt: skip
 # Classes of networks: PyTorch's layers, and the authors' models, with or without their folder.
 _LAYERS = re.compile(r"(torch\.nn\.modules\.[a-z_]+|(models\.)?(lstm|(dcgan|vgg)_(64|128)))\.[A-Za-z_]\w*", re.ASCII)
 _OPTIMIZERS = re.compile(r"torch\.optim\.[a-z_]+\.[A-Za-z_]\w*", re.ASCII)  # an option names one
@@ -88,23 +71,22 @@ class Object(_StandIn):
 
 
 class Storage(_StandIn):
-    """Numbers behind one or more tensors: elements [start, start + length) of the storage `key` of the file."""
+    """The numbers behind one or more tensors: the storage `key` of the file, with `numel` elements."""
 
-    __slots__ = ("key", "kind", "numel", "start", "length")
+    __slots__ = ("key", "kind", "numel")
 
-    def __init__(self, kind: str, key: str, numel: int, start: int, length: int) -> None:
-        sizes = (numel, start, length)
-        if type(key) is not str or any(type(size) is not int or size < 0 for size in sizes) or start + length > numel:
-            raise pickle.UnpicklingError("a storage has an invalid key or size")
-        self.kind, self.key, self.numel, self.start, self.length = kind, key, numel, start, length
+    def __init__(self, kind: str, key: str, numel: int) -> None:
+        if kind not in DTYPES or type(key) is not str or type(numel) is not int or numel < 0:
+            raise pickle.UnpicklingError("a storage has an invalid type, key or size")
+        self.kind, self.key, self.numel = kind, key, numel
 
     @property
     def nbytes(self) -> int:
-        """Size of the whole storage in the file."""
+        """Size in the file."""
         return self.numel * np.dtype(DTYPES[self.kind]).itemsize
 
     def array(self, data: bytes | mmap.mmap, byteorder: str = "<", offset: int = 0) -> np.ndarray:
-        """Return a copy of the whole storage as an array [numel] in native byte order; bfloat16 becomes float32."""
+        """Return a copy of the numbers as an array [numel] in native byte order; bfloat16 becomes float32."""
         dtype = np.dtype(DTYPES[self.kind])
         array = np.frombuffer(data, dtype.newbyteorder(byteorder), self.numel, offset).astype(dtype)
         return (array.astype(np.uint32) << 16).view(np.float32) if self.kind == "BFloat16Storage" else array
@@ -123,8 +105,8 @@ class Tensor(_StandIn):
         last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
         size = math.prod(shape)
         # Fewer elements than the storage: an expanded tensor (stride 0) would allow any shape.
-        if size and not (last < storage.length and size <= storage.length):
-            raise pickle.UnpicklingError(f"a tensor of shape {shape} does not fit in its storage of {storage.length}")
+        if size and not (last < storage.numel and size <= storage.numel):
+            raise pickle.UnpicklingError(f"a tensor of shape {shape} does not fit in its storage of {storage.numel}")
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
 
     def array(self, storages: dict[str, np.ndarray]) -> np.ndarray:
@@ -133,8 +115,7 @@ class Tensor(_StandIn):
         if 0 in self.shape:
             return np.empty(self.shape, data.dtype)
         strides = [data.itemsize * stride if n > 1 else 0 for n, stride in zip(self.shape, self.strides, strict=True)]
-        start = data.itemsize * (self.storage.start + self.offset)
-        return np.ndarray(self.shape, data.dtype, data, start, strides)
+        return np.ndarray(self.shape, data.dtype, data, data.itemsize * self.offset, strides)
 
 
 class _Parameter(_StandIn):
@@ -191,9 +172,8 @@ class _Unpickler(pickle.Unpickler):
         match reference:
             case ("module", network, _, _):
                 return network
-            case ("storage", str(kind), key, _, numel, *view) if kind in DTYPES:
-                _, start, length = view[0] if view and view[0] is not None else (None, 0, numel)
-                storage = Storage(kind, key, numel, start, length)
+            case ("storage", str(kind), key, _, numel, *_):
+                storage = Storage(kind, key, numel)
                 first = self.storages.setdefault(key, storage)
                 if (first.kind, first.numel) == (kind, numel):
                     return storage
@@ -212,13 +192,11 @@ def unpickle(stream: BytesIO | mmap.mmap) -> tuple[Any, dict[str, Storage]]:
     start = stream.tell()
     try:
         for opcode, argument, position in pickletools.genops(stream):
-            if opcode.name not in _OPCODES:
-                raise TorchFileError(
-                    f"its pickle has the opcode {opcode.name}, which torch.save does not write by default; save it "
-                    "again with pickle_protocol=2"
-                )
-            # The unpickler allocates its memo up to the largest index; pickles number their entries from 0.
-            if opcode.name == "LONG_BINPUT" and argument > position:
+            # Extension codes bypass find_class.
+            if opcode.proto > 2 or opcode.name in ("EXT1", "EXT2", "EXT4"):
+                raise TorchFileError(f"its pickle has the opcode {opcode.name}; save it with pickle_protocol=2")
+            # The unpickler allocates its memo up to the largest index; a sound pickle counts its entries from 0.
+            if opcode.name in ("PUT", "LONG_BINPUT") and argument > position:
                 raise TorchFileError(f"its pickle is damaged: memo index {argument}")
         stream.seek(start)
         unpickler = _Unpickler(stream)

@@ -1,8 +1,4 @@
-"""Writes state dictionaries as PyTorch 1.6 and later reads them, also by `torch.load(weights_only=True)`.
-
-The format is a zip archive, not compressed: data.pkl, which is a pickle of protocol 2 in which tensors are views of
-storages, data/KEY with a storage's raw numbers, byteorder and version, all under one folder. `archive` reads it.
-"""
+"""Write state dictionaries for `torch.load(weights_only=True)`, in the zip format that `reader` describes."""
 
 import pickle
 import zipfile
@@ -13,77 +9,60 @@ import numpy as np
 
 from svg_tf import files
 
-_FOLDER = "archive"
-_VERSION = b"3\n"
-
 
 def write_state_dicts(path: str, networks: Mapping[str, Mapping[str, np.ndarray]], options: Mapping[str, Any]) -> None:
-    """Writes {network: OrderedDict of key to tensor, ..., 'opt': options}, whole or not at all.
+    """Write {network: OrderedDict of tensors, ..., 'opt': options} atomically.
 
     Args:
-        path: the file, which is replaced if it is there.
-        networks: for each network its tensors by key, written as float32.
-        options: numbers and text by name.
+        path: file to create or replace.
+        networks: tensors by key, for each network; written as contiguous float32.
+        options: numbers, text and None by name.
 
     Raises:
         OSError: the file cannot be written.
     """
     storages: list[np.ndarray] = []
     entries = {
-        name: _dictionary(_ORDERED_DICT, {key: _tensor(array, storages) for key, array in tensors.items()})
+        name: _dict(_ORDERED_DICT, {key: _tensor(array, storages) for key, array in tensors.items()})
         for name, tensors in networks.items()
     }
-    root = _dictionary(pickle.EMPTY_DICT, {**entries, "opt": _plain(dict(options))})
+    root = _dict(pickle.EMPTY_DICT, {**entries, "opt": _plain(dict(options))})
+    members = {"data.pkl": pickle.PROTO + b"\x02" + root + pickle.STOP, "byteorder": b"little"}
+    members |= {f"data/{key}": storage.tobytes() for key, storage in enumerate(storages)}
+    members["version"] = b"3\n"
 
-    def write(aside: str) -> None:
-        with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as archive:
-
-            def add(name: str, content: bytes) -> None:
-                archive.writestr(zipfile.ZipInfo(f"{_FOLDER}/{name}"), content)  # the same bytes whenever it is made
-
-            add("data.pkl", pickle.PROTO + b"\x02" + root + pickle.STOP)
-            add("byteorder", b"little")
-            for key, storage in enumerate(storages):
-                add(f"data/{key}", storage.tobytes())
-            add("version", _VERSION)
+    def write(temporary_path: str) -> None:
+        with zipfile.ZipFile(temporary_path, "w", zipfile.ZIP_STORED) as archive:
+            for name, content in members.items():
+                archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)  # without a date, so reproducible
 
     files.write_with(path, write)
 
 
+# Opcodes of pickle protocol 2. `pickle.dumps` cannot refer to PyTorch's functions, since it imports what it refers to.
+_FLOAT_STORAGE = pickle.GLOBAL + b"torch\nFloatStorage\n"
+_REBUILD_TENSOR = pickle.GLOBAL + b"torch._utils\n_rebuild_tensor_v2\n"
+_ORDERED_DICT = pickle.GLOBAL + b"collections\nOrderedDict\n" + pickle.EMPTY_TUPLE + pickle.REDUCE
+
+
 def _tensor(array: np.ndarray, storages: list[np.ndarray]) -> bytes:
     storage = np.ascontiguousarray(array, "<f4").reshape(array.shape)
+    strides = tuple(stride // storage.itemsize for stride in storage.strides)
     key = str(len(storages))
     storages.append(storage)
-    kind = _global("torch", "FloatStorage")
-    described = _tuple(_plain("storage"), kind, _plain(key), _plain("cpu"), _plain(storage.size))
-    strides = tuple(stride // storage.itemsize for stride in storage.strides)
-    return _call(
-        _global("torch._utils", "_rebuild_tensor_v2"),
-        described + pickle.BINPERSID,
-        *map(_plain, (0, storage.shape, strides, False)),  # offset, shape, strides, requires_grad
-        _ORDERED_DICT,  # backward hooks
-    )
+    reference = _tuple(_plain("storage"), _FLOAT_STORAGE, *map(_plain, (key, "cpu", storage.size))) + pickle.BINPERSID
+    offset, shape, strides, requires_grad = map(_plain, (0, storage.shape, strides, False))
+    hooks = _ORDERED_DICT
+    return _REBUILD_TENSOR + _tuple(reference, offset, shape, strides, requires_grad, hooks) + pickle.REDUCE
 
 
 def _plain(value: Any) -> bytes:
-    """The opcodes of numbers, text and tuples and dictionaries of them."""
-    return pickle.dumps(value, protocol=2)[2:-1]  # without the protocol and the stop
-
-
-def _global(module: str, name: str) -> bytes:
-    return pickle.GLOBAL + f"{module}\n{name}\n".encode()
+    return pickle.dumps(value, protocol=2)[2:-1]  # without PROTO and STOP
 
 
 def _tuple(*items: bytes) -> bytes:
     return pickle.MARK + b"".join(items) + pickle.TUPLE
 
 
-def _call(function: bytes, *arguments: bytes) -> bytes:
-    return function + _tuple(*arguments) + pickle.REDUCE
-
-
-def _dictionary(empty: bytes, items: Mapping[str, bytes]) -> bytes:
+def _dict(empty: bytes, items: Mapping[str, bytes]) -> bytes:
     return empty + pickle.MARK + b"".join(_plain(key) + value for key, value in items.items()) + pickle.SETITEMS
-
-
-_ORDERED_DICT = _call(_global("collections", "OrderedDict"))

@@ -1,0 +1,73 @@
+"""Create a run from a checkpoint of the authors' code, and write such checkpoints from a run."""
+
+import os
+import tempfile
+
+from svg_tf.config import Config, ConfigError
+from svg_tf.models.svg import SVG
+from svg_tf.torch_import.mapping import assign_torch_weights, torch_weights
+from svg_tf.torch_import.plan import Plan, options_of
+from svg_tf.torch_import.unpickler import TorchFileError
+from svg_tf.torch_import.writer import write_state_dicts
+from svg_tf.training import checkpoints
+from svg_tf.training import train as training
+
+
+def import_run(plan: Plan) -> SVG:
+    """Create the run folder atomically and return the model.
+
+    The run has one checkpoint, of step 0: the imported weights and a new optimizer. Training can continue from it.
+
+    Raises:
+        TorchFileError: a tensor is missing, unknown or of another shape.
+        ConfigError: the run folder exists or cannot be written.
+    """
+    model = training.compiled_model(plan.config)
+    try:
+        assign_torch_weights(model, plan.tensors)
+    except ValueError as error:
+        raise TorchFileError(f"{plan.path} cannot be imported: {error}") from None
+    variables = checkpoints.named_variables(model, training_state=True)
+    arrays = {name: variable.numpy() for name, variable in variables.items()}
+    run_dir = os.path.abspath(plan.config.run_dir)
+    parent = os.path.dirname(run_dir)
+    try:
+        os.makedirs(parent, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import-", dir=parent) as temporary_folder:
+            folder = os.path.join(temporary_folder, "run")
+            checkpoints.save(checkpoints.path_of(folder, 0), arrays)
+            plan.config.save(folder)
+            os.rename(folder, run_dir)
+    except OSError as error:
+        raise ConfigError(
+            f"--run_dir={plan.config.run_dir} cannot be written: {error.strerror}; choose another folder"
+        ) from None
+    return model
+
+
+def export_run(run_dir: str, path: str, checkpoint: str = "best") -> str:
+    """Write {network: state dictionary, ..., 'opt': options} for PyTorch and return the checkpoint used.
+
+    Args:
+        run_dir: folder of the run.
+        path: file to write.
+        checkpoint: best, latest or a step.
+
+    Raises:
+        CheckpointError: the run has no such checkpoint.
+        ConfigError: `run_dir` is not a run, its networks are not the authors', or `path` cannot be written.
+    """
+    config = Config.load(run_dir)
+    model = SVG(config)
+    used = checkpoints.load_weights(model, run_dir, checkpoint)
+    networks: dict[str, dict] = {}
+    try:
+        for name, tensor in torch_weights(model).items():
+            network, key = name.split(".", 1)
+            networks.setdefault(network, {})[key] = tensor
+        write_state_dicts(path, networks, options_of(config))
+    except ValueError as error:
+        raise ConfigError(f"{run_dir} cannot be exported: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"--out={path} cannot be written: {error.strerror}; choose another file") from None
+    return used

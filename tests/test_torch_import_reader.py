@@ -1,0 +1,418 @@
+"""torch_import.read: sound files come out bit for bit, nothing in a file is run, and damage ends in one sentence."""
+
+import copyreg
+import io
+import os
+import pickle
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch_files import (
+    NAMESPACE,
+    ORDERED_DICT,
+    STREAM_MAGIC,
+    Call,
+    Name,
+    New,
+    Persistent,
+    Raw,
+    TorchFile,
+    assert_same,
+    encode,
+    module,
+    ordered,
+    pickled,
+    small_checkpoint,
+    zipped,
+)  # fmt: skip
+
+from svg_tf.torch_import import TorchFileError, read, unpickler
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "checkpoints"
+FORMS = ["stream", "zip"]
+LSTM = Name("models.lstm", "lstm")
+SET = Name("builtins", "set")
+TENSOR = Name("torch._utils", "_rebuild_tensor_v2")
+FLOATS = Name("torch", "FloatStorage")
+STORAGE = Persistent(("storage", FLOATS, "0", "cpu", 6, None))
+
+
+def refusal(tmp_path, content):
+    """Return the one sentence that reading these bytes, or a pickle of this value, ends in."""
+    path = tmp_path / "model.pth"
+    path.write_bytes(content if isinstance(content, bytes) else zipped({"archive/data.pkl": pickled(content)}))
+    with pytest.raises(TorchFileError) as error:
+        read(path)
+    text = str(error.value)
+    assert text.startswith(f"{path} is not a PyTorch file that can be read: ") and text.isprintable()
+    return text
+
+
+def read_tensors(tmp_path, file, tensors, form="zip"):
+    return read(file.write(tmp_path / "model.pth", {"w": ordered(tensors)}, form))["w"]
+
+
+# Sound files.
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_modules_and_options_become_dictionaries(tmp_path, form):
+    file = TorchFile()
+    root, expected = small_checkpoint(file)
+    assert_same(read(file.write(tmp_path / "m.pth", root, form)), expected)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_dtype_is_read_bit_for_bit(tmp_path, form):
+    file, values = TorchFile(), np.random.default_rng(1).standard_normal((3, 5)) * 50
+    arrays = {
+        name: values.astype(name)
+        for name in "float64 float32 float16 int64 int32 int16 int8 uint8 bool".split()  # noqa: SIM905
+    }
+    assert_same(read_tensors(tmp_path, file, {n: file.tensor(a) for n, a in arrays.items()}, form), arrays)
+
+
+def test_bfloat16_becomes_float32(tmp_path):
+    file, bits = TorchFile(), np.array([0x3F80, 0xC040, 0x0000, 0x7F80], np.uint16)
+    found = read_tensors(tmp_path, file, {"w": file.tensor(bits, kind="BFloat16Storage")})
+    assert_same(found, {"w": np.array([1, -3, 0, np.inf], np.float32)})
+
+
+@pytest.mark.parametrize("byteorder", ["little", "big", None])
+def test_numbers_have_the_byte_order_of_the_file(tmp_path, byteorder):
+    file, array = TorchFile(), np.array([1.5, -2.0, 3e-9], np.float32)
+    (tmp_path / "m.pth").write_bytes(file.zip({"w": file.tensor(array)}, byteorder))
+    assert_same(read(tmp_path / "m.pth"), {"w": array})
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_views_of_one_storage_keep_offset_shape_and_strides(tmp_path, form):
+    file, numbers = TorchFile(), np.arange(24, dtype=np.float32)
+    storage = file.storage(numbers)
+    views = {
+        "transposed": ((4, 6), (1, 4), 0, numbers.reshape(6, 4).T),
+        "slice": ((2, 3), (6, 2), 7, numbers[7:19].reshape(2, 6)[:, ::2]),
+        "scalar": ((), (), 23, numbers[23].reshape(())),
+        "empty": ((0, 6), (6, 1), 24, np.empty((0, 6), np.float32)),
+        "single": ((1, 2), (24, 1), 0, numbers[None, :2]),
+    }
+    tensors = {name: file.tensor(numbers, *view[:3], storage=storage) for name, view in views.items()}
+    assert_same(read_tensors(tmp_path, file, tensors, form), {name: view[3] for name, view in views.items()})
+
+
+def test_files_of_old_versions_are_read(tmp_path):
+    """PyTorch 0.3 and Python 2: parameters with state, byte strings, dictionaries of pairs, classes with source."""
+    file, array = TorchFile(), np.arange(3, dtype=np.float32)
+    old = Call(Name("torch._utils", "_rebuild_tensor"), (file.storage(array), 0, (3,), (1,)))
+    parameters = {
+        "parameter": Call(Name("torch.nn.parameter", "Parameter"), (old,), (True, False, ordered({}))),
+        "variable": Call(Name("torch.autograd.variable", "Variable"), (old,), (False, False, None)),
+    }
+
+    def byte_string(text):
+        return Raw(b"U" + bytes([len(text)]) + text.encode())
+
+    def pairs(items):
+        return Call(ORDERED_DICT, ([[byte_string(key), value] for key, value in items.items()],))
+
+    state = {"_parameters": pairs(parameters), "_buffers": pairs({}), "_modules": pairs({})}
+    source = Persistent(("module", LSTM, "/home/user/lstm.py", "import os\nos.system('false')\n"))
+    network = New(source, {byte_string(key): value for key, value in state.items()})
+    root = {"prior": network, "opt": New(NAMESPACE, {byte_string("seed"): Raw(b"I-9876543210\n")})}
+    expected = {"prior": dict.fromkeys(parameters, array), "opt": {"seed": -9876543210}}
+    assert_same(read(file.write(tmp_path / "m.pth", root, "stream")), expected)
+
+
+def test_buffers_that_are_not_persistent_are_left_out(tmp_path):
+    file, array = TorchFile(), np.arange(3, dtype=np.float32)
+    buffers = {"kept": file.tensor(array), "left_out": file.tensor(array)}
+    transient = Call(Name("__builtin__", "set"), (["left_out"],))
+    network = module("models.lstm.lstm", buffers=buffers, _non_persistent_buffers_set=transient)
+    assert list(read(file.write(tmp_path / "m.pth", {"prior": network}, "zip"))["prior"]) == ["kept"]
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the reference checkpoints are not here")
+@pytest.mark.parametrize("name", ["svgfp_dcgan_torch2", "svglp_dcgan_torch1_legacy", "svglp_vgg_torch2"])
+def test_checkpoints_of_the_authors_code_are_read(name):
+    root = read(SHARED / f"{name}.pth")
+    tensors = [tensor for key, network in root.items() if key != "opt" for tensor in network.values()]
+    assert all(np.isfinite(tensor).all() for tensor in tensors) and len(tensors) > 80
+    sizes = [root["opt"][key] for key in ("rnn_size", "g_dim", "z_dim")]
+    assert root["frame_predictor"]["embed.weight"].shape == (sizes[0], sizes[1] + sizes[2])
+
+
+# Hostile files.
+
+HOSTILE_NAMES = [
+    "os.system", "posix.system", "subprocess.Popen", "builtins.eval", "builtins.exec", "builtins.getattr",
+    "builtins.__import__", "__builtin__.apply", "operator.attrgetter", "functools.partial", "pickle.loads",
+    "copyreg._reconstructor", "types.CodeType", "torch.load", "torch.hub.load", "torch._utils._rebuild_tensor_v9",
+    "torch.nn.modules.container.Sequential.forward.__globals__", "torch.nn.modules.container.os.system",
+    "torch.nn.modules.os", "collections.OrderedDict.__reduce__", "argparse.Namespace.__init__",
+    "models.lstm.os.system", "models.other.lstm", "xmodels.lstm.lstm", "__main__.lstm", "numpy.core.multiarray.scalar",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_name_that_is_not_allowed_is_refused(tmp_path, name):
+    hostile = Name(*name.rsplit(".", 1))
+    for value in (hostile, Call(hostile, ("true",)), New(hostile, {})):
+        assert f"it refers to '{name}'" in refusal(tmp_path, {"encoder": value})
+
+
+def test_payloads_that_run_under_pythons_unpickler_do_nothing(tmp_path):
+    marker = tmp_path / "ran"
+
+    class Payload:
+        def __reduce__(self):
+            return os.mkdir, (str(marker),)
+
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        code = pickle.dumps({"encoder": Payload()}, protocol)
+        refusal(tmp_path, zipped({"archive/data.pkl": code}))
+        assert not marker.exists()
+        pickle.loads(code)  # the payload works
+        marker.rmdir()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_payload_anywhere_in_a_checkpoint_is_refused(tmp_path, form):
+    file, marker = TorchFile(), tmp_path / "ran"
+    payload = Call(Name("posix", "system"), (f"touch {marker}",))
+    for value in (
+        module("models.lstm.lstm", {"w": file.tensor(np.zeros(2, np.float32))}, hidden=payload),
+        New(NAMESPACE, {"lr": payload}),
+        Persistent(("storage", payload, "0", "cpu", 1, None)),
+        New(Persistent(("module", Name("os", "system"), "", ""))),
+        Call(Name("torch._utils", "_rebuild_parameter"), (payload, True)),
+    ):
+        assert "it refers to 'posix.system'" in (
+            text := refusal(tmp_path, getattr(file, form)({"encoder": value}))
+        ) or ("it refers to 'os.system'" in text)
+    assert not marker.exists()
+
+
+# Attribute lookups by text: getattr(getattr(OrderedDict, "__init__"), "__globals__") and the like.
+GETATTR = Call(Name("builtins", "getattr"), (ORDERED_DICT, "__init__"))
+TRIED = Name("os", "system")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Call(GETATTR, ("x",)),
+        Call("os.system", ("true",)),
+        Call(New(LSTM), ("x",)),
+        Call(New(LSTM, {"__call__": SET}), ([],)),
+        Call(FLOATS, (2**40,)),
+        New(FLOATS, {}),
+        New("models.lstm.lstm", {}),
+        # BUILD: __setstate__ and attributes of stand-ins, of classes and of built-in types.
+        New(LSTM, (None, {"__class__": ORDERED_DICT})),
+        Raw(encode(LSTM) + encode({"__setstate__": SET}) + b"b"),
+        Raw(encode(LSTM) + encode((None, {"__setstate__": SET})) + b"b"),
+        Raw(encode(TENSOR) + encode((None, {"__init__": SET})) + b"b"),
+        Raw(encode(Name("torch._utils", "_rebuild_parameter")) + encode((None, {"__new__": SET})) + b"b"),
+        Raw(encode(ORDERED_DICT) + encode((None, {"update": SET})) + b"b"),
+        Raw(encode(SET) + encode((None, {"add": SET})) + b"b"),
+        Raw(encode("x") + encode({}) + b"b"),
+        Raw(encode([1]) + encode((None, {"__class__": SET})) + b"b"),
+        # Opcodes with other ways to a function.
+        Raw(b"X\x04\x00\x00\x00true(ios\nsystem\n"),
+        Raw(b"(" + encode(TRIED) + encode("true") + b"o"),
+        Raw(b"X\x02\x00\x00\x00osX\x06\x00\x00\x00system\x93"),
+        Raw(b"\x82\x01"),
+        Raw(b"Pstorage\n"),
+    ],
+)
+def test_other_ways_to_call_or_change_something_are_refused(tmp_path, value):
+    refusal(tmp_path, {"encoder": value})
+
+
+def test_set_state_that_a_pickle_defines_is_not_called(tmp_path):
+    network = New(LSTM, {"__setstate__": SET, "__class__": SET, "__dict__": SET, "__reduce__": SET})
+    twice = Raw(encode(network) + encode({"a": 1}) + b"b")
+    path = TorchFile().write(tmp_path / "m.pth", {"one": network, "two": twice}, "zip")
+    root = read(path)
+    assert set(root["one"].values()) == {"<class>"} and root["two"] == {"a": 1}
+
+
+def test_nothing_that_a_pickle_does_outlives_it(tmp_path):
+    """The stand-ins are as they were after every attempt to set attributes of their classes."""
+
+    def attributes():
+        classes = [value for value in vars(unpickler).values() if isinstance(value, type)]
+        return {(cls, name): value for cls in classes for name, value in vars(cls).items()}
+
+    before = attributes()
+    for name in (*unpickler._ALLOWED, "models.lstm.lstm", "torch.optim.adam.Adam"):
+        for attribute in ("__setstate__", "__new__", "__init__", "__call__", "x"):
+            for state in ({attribute: SET}, (None, {attribute: SET}), ({attribute: SET}, {attribute: SET})):
+                refusal(tmp_path, Raw(encode(Name(*name.rsplit(".", 1))) + encode(state) + b"b"))
+    assert attributes() == before and not hasattr(set, "x")
+
+
+def test_registered_extension_codes_are_refused(tmp_path):
+    copyreg.add_extension("os", "system", 1)
+    try:
+        assert "opcode EXT1" in refusal(tmp_path, Call(Raw(b"\x82\x01"), ("true",)))
+    finally:
+        copyreg.remove_extension("os", "system", 1)
+
+
+def test_a_name_from_the_file_cannot_spoil_the_message(tmp_path):
+    assert len(refusal(tmp_path, Name("a\x1b[2J\r" + "b" * 180, "eval"))) < 400
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Call(TENSOR, ()),
+        Call(TENSOR, (None, 0, (6,), (1,))),
+        Call(TENSOR, (STORAGE, "0", (6,), (1,))),
+        Call(TENSOR, (STORAGE, 0, [6], (1,))),
+        Call(TENSOR, (STORAGE, 0, (6.0,), (1,))),
+        *(
+            Call(TENSOR, (STORAGE, *view))
+            for view in [
+                (0, (7,), (1,)),
+                (1, (6,), (1,)),
+                (6, (), ()),
+                (2**80, (), ()),
+                (0, (2, 3), (4, 1)),
+                (0, (2, 2**62), (1, 0)),
+                (0, (5,), (2**60,)),
+                (0, (1000, 1000), (0, 0)),
+                (0, (2,), (2**70,)),
+                (-1, (2,), (1,)),
+                (5, (6,), (-1,)),
+                (0, (-2, -3), (3, 1)),
+                (0, (0, 2**62), (1, 1)),
+                (0, (2, 3), (1,)),
+            ]  # fmt: skip
+        ),
+        *(
+            Persistent(reference)
+            for reference in [
+                None,
+                (),
+                ["storage", FLOATS, "0", "cpu", 1, None],
+                ("storage", FLOATS, "0"),
+                ("storage", "X", "0", "cpu", 1, None),
+                ("storage", LSTM, "0", "cpu", 1, None),
+                ("storage", FLOATS, 0, "cpu", 1, None),
+                ("storage", FLOATS, "0", "cpu", -1, None),
+                ("storage", FLOATS, "0", "cpu", True, None),
+            ]  # fmt: skip
+        ),
+        [STORAGE, Persistent(("storage", FLOATS, "0", "cpu", 7, None))],
+        [STORAGE, Persistent(("storage", Name("torch", "DoubleStorage"), "0", "cpu", 6, None))],
+    ],
+)
+def test_tensors_and_storages_that_do_not_fit_are_refused(tmp_path, value):
+    refusal(tmp_path, zipped({"archive/data.pkl": pickled(value), "archive/data/0": bytes(24)}))
+
+
+# Damaged files.
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_truncation_is_refused(tmp_path, form):
+    file = TorchFile()
+    root = {"prior": {"w": file.tensor(np.arange(3, dtype=np.float32)), "n": file.tensor(np.array(7))}}
+    content = getattr(file, form)(root)
+    for length in range(len(content)):
+        refusal(tmp_path, content[:length])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_flipped_bytes_end_in_an_error_or_a_tree_in_little_memory(tmp_path, form):
+    file = TorchFile()
+    content, path = getattr(file, form)(small_checkpoint(file)[0]), tmp_path / "model.pth"
+    rng, outcomes = np.random.default_rng(2), {"read": 0, "refused": 0}
+    tracemalloc.start()
+    try:
+        for trial in range(600):
+            damaged = bytearray(content)
+            for position in rng.integers(0, len(content), 1 + trial % 3):
+                damaged[position] ^= int(rng.integers(1, 256))
+            path.write_bytes(damaged)
+            try:
+                read(path)
+                outcomes["read"] += 1
+            except TorchFileError:
+                outcomes["refused"] += 1
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
+    assert min(outcomes.values()) > 0
+
+
+def tar():
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("storages"))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"hello" * 20, pickled({"encoder": 1}), bytes(4096), tar()])
+def test_other_files_are_refused(tmp_path, content):
+    assert "it is in neither of the formats of PyTorch 0.3 and later" in refusal(tmp_path, content)
+
+
+def stream(root, keys, tail=b"", protocol=1001):
+    return b"".join(pickled(value) for value in (STREAM_MAGIC, protocol, {}, root, keys)) + tail
+
+
+@pytest.mark.parametrize("numel", [3, 2**28, 2**40, 2**62])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_storage_larger_than_the_file_is_not_allocated(tmp_path, numel, form):
+    file = TorchFile()
+    storage = file.storage(np.zeros(2, np.float32), numel=numel)
+    root = {"encoder": {"w": file.tensor(None, (2,), (1,), storage=storage)}}
+    content = file.zip(root) if form == "zip" else stream(root, ["0"], struct.pack("<q", numel) + bytes(8))
+    tracemalloc.start()
+    try:
+        assert "its storage '0'" in refusal(tmp_path, content)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("keys", "count", "protocol"),
+    [(["0"], 1, 1001), (["0"], -1, 1001), ([], 2, 1001), (["1"], 2, 1001), (["0", "0"], 2, 1001), (0, 2, 1001)]
+    + [(["0"], 2, 1000), (["0"], 2, None)],
+)
+def test_a_stream_that_contradicts_itself_is_refused(tmp_path, keys, count, protocol):
+    file = TorchFile()
+    root = {"encoder": {"w": file.tensor(np.zeros(2, np.float32))}}
+    refusal(tmp_path, stream(root, keys, struct.pack("<q", count) + bytes(8), protocol))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (zipped({"archive/x": b""}), "a zip archive with 0 data.pkl"),
+        (zipped({"a/data.pkl": pickled({}), "b/data.pkl": pickled({})}), "a zip archive with 2 data.pkl"),
+        (zipped({"archive/data.pkl": pickled({}), "archive/0": bytes(2**26)}, zipfile.ZIP_DEFLATED), "compressed"),
+        (zipped({"archive/data.pkl": b"\x80\x02r\xff\xff\xff\x7f."}), "memo index 2147483647"),
+        (zipped({"archive/data.pkl": b"\x80\x02X\xff\xff\xff\xffx."}), "damaged"),
+        (zipped({"archive/data.pkl": b"\x80\x04N\x94."}), "save it with pickle_protocol=2"),
+        (zipped({"archive/data.pkl": pickled({})}).replace(b"}(u", b"}(t"), "Bad CRC-32"),
+    ],
+)
+def test_damaged_archives_are_refused(tmp_path, content, words):
+    assert words in refusal(tmp_path, content)
+
+
+def test_a_path_that_is_no_file_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "absent.pth")
+    with pytest.raises(IsADirectoryError):
+        read(tmp_path)
