@@ -1,7 +1,7 @@
-"""The data sets and backbones by the names that a configuration gives them: where the code of each is.
+"""Data sets and backbones by name.
 
-They are loaded when wanted, since some need decoders or TensorFlow Datasets, which take seconds to load. An entry that
-is added before a `Config` is made is a choice of its field; docs/extending.md has what such code has to offer.
+Their modules are imported when they are needed, because decoders and TensorFlow Datasets take seconds to import. Names
+added before a `Config` is created are choices of its fields; CONTRIBUTING.md shows what the code of an entry provides.
 """
 
 import importlib
@@ -13,14 +13,14 @@ DATASETS = {
     "bair": "svg_tf.data.bair:BAIR",
     "videos": "svg_tf.data.videos:Videos",
 }
-"""module:class, a class of (config, split) whose frames(indices int64 [B]) are the clips, uint8 [B, T, H, W, C]."""
+"""module:class; the class takes (config, split), and frames(indices int64 [B]) returns clips, uint8 [B, T, H, W, C]."""
 
 BACKBONES = {"dcgan": "svg_tf.models.dcgan", "vgg": "svg_tf.models.vgg"}
 """Modules with the classes Encoder and Decoder."""
 
 
 def load(place: str) -> Any:
-    """What an entry names: a module, or what a module has under a name."""
+    """Import and return the module "module", or the attribute of "module:attribute"."""
     module, _, name = place.partition(":")
     loaded = importlib.import_module(module)
     return getattr(loaded, name) if name else loaded

@@ -23,10 +23,12 @@ def config() -> Config:
     """Return the configuration of the run or preset, with --data_dir and --cache_dir applied.
 
     Raises:
-        ConfigError: not exactly one of --run_dir and --preset is given, or there is no such run or preset.
+        ConfigError: not exactly one of --run_dir and --preset is given, there is no such run or preset, or --checkpoint
+            is malformed.
     """
     if bool(_RUN_DIR.value) == bool(_PRESET.value):
         raise ConfigError("give either --run_dir=FOLDER or --preset=NAME")
+    checkpoint()
     if _PRESET.value:
         from svg_tf import presets
 
