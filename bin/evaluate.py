@@ -1,6 +1,6 @@
 """The command `svg-tf evaluate`."""
 
-from svg_tf.cli.evaluate import main
+from svg_tf.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main("evaluate")

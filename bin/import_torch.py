@@ -1,6 +1,6 @@
 """The command `svg-tf import-torch`."""
 
-from svg_tf.cli.import_torch import main
+from svg_tf.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main("import-torch")

@@ -1,6 +1,6 @@
 """The command `svg-tf prepare-data`."""
 
-from svg_tf.cli.prepare_data import main
+from svg_tf.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main("prepare-data")

@@ -1,6 +1,6 @@
 """The command `svg-tf serve-client`."""
 
-from svg_tf.cli.serve_client import main
+from svg_tf.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main("serve-client")

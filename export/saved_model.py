@@ -1,6 +1,6 @@
 """The command `svg-tf export-saved-model`."""
 
-from svg_tf.cli.export_saved_model import main
+from svg_tf.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main("export-saved-model")

@@ -1,6 +1,6 @@
 """The command `svg-tf export-tflite`."""
 
-from svg_tf.cli.export_tflite import main
+from svg_tf.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main("export-tflite")

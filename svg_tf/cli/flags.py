@@ -4,13 +4,13 @@ Each command is one module `svg_tf/cli/X.py`:
 
 - its docstring says what the command does and shows one call; `--help` prints it,
 - its flags are defined when it is imported, so a process imports one command only,
-- `run()` does the work; it checks the flags first and imports TensorFlow late, so that a bad flag fails at once,
-- `main(argv=None)` calls `flags.run(run, argv)`. The scripts in bin/ and export/ and `svg-tf X` call `main`.
+- `run()` does the work; it checks the flags first and imports TensorFlow late, so that a bad flag fails at once.
+
+`main.main` imports the module and calls `flags.run(module.run)`.
 """
 
 import dataclasses
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -58,23 +58,16 @@ def flags_of(config: Config) -> list[str]:
     return [f"--{field.name}={value}" for field, value in values.items() if value != field.default]
 
 
-def command_line() -> str:
-    """Return the command as the user could type it again, for reports and logs."""
-    program = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
-    return " ".join(["svg-tf", program.removeprefix("svg-tf "), shlex.join(sys.argv[1:])]).strip()
-
-
 def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
     """Parse the flags and call main. An error that the user can fix is one line on stderr and exit status 1."""
-    if sys.platform == "win32":
-        sys.exit("error: svg_tf runs on Linux and macOS; on Windows use WSL2")
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         sys.exit(f"error: KERAS_BACKEND is {os.environ['KERAS_BACKEND']!r}; svg_tf needs KERAS_BACKEND=tensorflow")
     sys.argv = argv or sys.argv
-    module = sys.modules[main.__module__]
-    sys.modules["__main__"].__doc__ = module.__doc__  # absl prints it and the key flags of sys.argv[0] for --help
-    for flag in FLAGS.get_key_flags_for_module(module):
-        FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    # For --help, absl prints the docstring of __main__ and the key flags of sys.argv[0]: those of the command.
+    sys.modules["__main__"].__doc__ = sys.modules[main.__module__].__doc__
+    for name, found in FLAGS.flags_by_module_dict().items():
+        for flag in found if name.startswith("svg_tf.") else ():
+            FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     quiet.silence_tensorflow()
     try:
         try:

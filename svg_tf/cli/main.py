@@ -3,6 +3,8 @@
 import importlib
 import sys
 
+from svg_tf.cli import flags, recipe
+
 COMMANDS = (
     "train",
     "generate",
@@ -23,13 +25,20 @@ commands: {", ".join(COMMANDS)}
 `svg-tf COMMAND --help` lists the flags of a command."""
 
 
-def main() -> None:
-    """Run the command named by the first argument with the arguments after it."""
-    name, *rest = sys.argv[1:] or ["--help"]
+def main(name: str | None = None) -> None:
+    """Run a command.
+
+    Args:
+        name: the command of a script in bin/ or export/, with all arguments; None: the first argument names it.
+    """
+    if name is None:
+        name, *rest = sys.argv[1:] or ["--help"]
+        sys.argv = [f"svg-tf {name}", *rest]
     if name in ("--help", "-h", "help"):
         print(_USAGE)
-        return
-    if name not in COMMANDS:
+    elif name == "recipe":
+        recipe.run(sys.argv[1:])
+    elif name in COMMANDS:
+        flags.run(importlib.import_module(f"svg_tf.cli.{name.replace('-', '_')}").run)
+    else:
         sys.exit(f"error: {name!r} is not a command; the commands are {', '.join(COMMANDS)}")
-    command = importlib.import_module(f"svg_tf.cli.{name.replace('-', '_')}")
-    command.main([f"svg-tf {name}", *rest])

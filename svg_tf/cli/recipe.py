@@ -11,9 +11,8 @@ def names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.flags"))
 
 
-def main(argv: list[str] | None = None) -> None:
+def run(arguments: list[str]) -> None:
     """Print the path of the named recipe, or all names."""
-    arguments = (argv or sys.argv)[1:]
     if arguments in ([], ["--help"], ["-h"]):
         print(f"usage: svg-tf recipe NAME\nrecipes: {', '.join(names())}\nuse: svg-tf train --flagfile=NAME.flags")
     elif len(arguments) == 1 and arguments[0] in names():

@@ -9,7 +9,6 @@ from absl import flags  # noqa: E402
 from svg_tf.cli import flags as config_flags  # noqa: E402 - the time of the imports counts
 
 config_flags.define_config_flags()
-flags.adopt_module_key_flags(config_flags)
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "train one step, print the configuration, sizes, time and peak memory, and write nothing"
 )
@@ -26,8 +25,3 @@ def run() -> None:
     from svg_tf.training import train
 
     train.train(config, STARTED)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; argv defaults to sys.argv."""
-    config_flags.run(run, argv)
