@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(page for pattern in ("*.md", "docs/*.md", "export/**/*.md") for page in ROOT.glob(pattern))
 _FENCE = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.M | re.S)
 _PROGRAM = re.compile(r"(?:\bsvg-tf|\bpython -m (?:svg_tf|benchmarks)|\bpython (?:bin|export)/\w+\.py)(?= )[^\n`]*")
-_EXPORTS = {"saved_model": "export_saved_model", "tflite": "export_tflite"}
+_EXPORTS = {"client": "serve_client", "saved_model": "export_saved_model", "tflite": "export_tflite"}
 
 
 class Command(NamedTuple):
