@@ -1,6 +1,5 @@
 """The code of CONTRIBUTING.md works: it is taken from the page and used."""
 
-import json
 import re
 import sys
 

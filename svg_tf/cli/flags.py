@@ -22,24 +22,20 @@ from svg_tf.cli.errors import message_for
 from svg_tf.config import Config
 
 FLAGS = flags.FLAGS
-_DEFINE: dict[Any, Callable] = {
-    bool: flags.DEFINE_bool,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    str: flags.DEFINE_string,
-}
+_DEFINE: dict[Any, Callable] = {bool: flags.DEFINE_bool, float: flags.DEFINE_float, str: flags.DEFINE_string}
 _SIGPIPE_STATUS = 141  # exit status of a shell command killed by SIGPIPE
 
 
 def define_config_flags() -> None:
-    """Define one flag for each field of Config, with the field's name, help text and default."""
+    """Define one flag for each field of Config, with the field's name, help text, default and bounds."""
     for field in dataclasses.fields(Config):
-        text, choices = field.metadata["help"], field.metadata["choices"]
-        default: Any = field.default
-        if choices:
-            flags.DEFINE_enum(field.name, default, choices, text)
+        name, default, about = field.name, field.default, field.metadata
+        if about["choices"]:
+            flags.DEFINE_enum(name, default, about["choices"], about["help"])  # type: ignore[arg-type]
+        elif field.type is int:
+            flags.DEFINE_integer(name, default, about["help"], about["least"], about["most"])  # type: ignore[arg-type]
         else:
-            _DEFINE[field.type](field.name, default, text)
+            _DEFINE[field.type](name, default, about["help"])
 
 
 def config_from_flags() -> Config:
