@@ -33,7 +33,8 @@ def progress(
     options |= {"total": total, "desc": desc, "unit": unit, "initial": initial}
     if sys.stderr.isatty():
         return tqdm(iterable, dynamic_ncols=True, **options)
-    return _Lines(iterable, mininterval=_SECONDS, miniters=1, delay=_SECONDS, leave=False, bar_format=_LINE, **options)
+    options |= {"mininterval": _SECONDS, "miniters": 1, "delay": _SECONDS, "leave": False, "bar_format": _LINE}
+    return _Lines(iterable, **options)
 
 
 class _Lines(tqdm):

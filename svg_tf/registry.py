@@ -1,7 +1,7 @@
-"""Data sets and backbones by name.
+"""Names of the data sets and backbones, and where their code is.
 
-Their modules are imported when they are needed, because decoders and TensorFlow Datasets take seconds to import. Names
-added before a `Config` is created are choices of its fields; CONTRIBUTING.md shows what the code of an entry provides.
+The code is imported on use, because decoders and TensorFlow Datasets take seconds to import. An entry added before a
+`Config` is created becomes a choice of its field; docs/extending.md describes the interface of such code.
 """
 
 import importlib
@@ -13,14 +13,14 @@ DATASETS = {
     "bair": "svg_tf.data.bair:BAIR",
     "videos": "svg_tf.data.videos:Videos",
 }
-"""module:class; the class takes (config, split), and frames(indices int64 [B]) returns clips, uint8 [B, T, H, W, C]."""
+"""module:class. The class takes (config, split); its frames(indices int64 [B]) returns uint8 [B, T, H, W, C]."""
 
 BACKBONES = {"dcgan": "svg_tf.models.dcgan", "vgg": "svg_tf.models.vgg"}
 """Modules with the classes Encoder and Decoder."""
 
 
 def load(place: str) -> Any:
-    """Import and return the module "module", or the attribute of "module:attribute"."""
+    """Import an entry and return the module, or the attribute of it that follows a colon."""
     module, _, name = place.partition(":")
     loaded = importlib.import_module(module)
     return getattr(loaded, name) if name else loaded

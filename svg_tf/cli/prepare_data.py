@@ -1,4 +1,4 @@
-"""Prepares, verifies and describes a data set: python bin/prepare_data.py --flagfile=kth.flags --data_dir=/data/kth"""
+"""Prepare, verify and describe a data set: svg-tf prepare-data --flagfile=kth.flags --data_dir=/data/kth"""
 
 import os
 import sys
@@ -10,13 +10,16 @@ from svg_tf.cli import flags as config_flags
 config_flags.define_config_flags()
 flags.adopt_module_key_flags(config_flags)  # --help shows them
 _OUT = flags.DEFINE_string("out", "runs/data", "folder to write the contact sheets to")
+_DOWNLOAD = flags.DEFINE_bool("download", False, "download smmnist's MNIST, kth or bair into data_dir first")
 
 
 def run() -> None:
-    """Parses, prepares and prints; exit status 1 where a split is missing."""
+    """Prepare the data and print its description; exit with status 1 if a split is missing."""
     config = config_flags.config_from_flags()
-    from svg_tf.data import description, videos  # TensorFlow takes seconds to load: a wrong flag is told before
+    from svg_tf.data import description, download, videos  # import TensorFlow late, so that a bad flag fails fast
 
+    if _DOWNLOAD.value:
+        download.download(config)
     if config.dataset == "videos":
         videos.prepare(config, retry=True)
     text, complete = description.describe(config, os.path.expanduser(_OUT.value))

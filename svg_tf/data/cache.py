@@ -1,80 +1,182 @@
-"""The folder of what is made of the data once: decoded frames, places of frames, and the list of what was skipped."""
+"""The cache of a data folder: decoded videos, positions of frames, and the list of skipped files."""
 
 import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent import futures
 
+import numpy as np
 from absl import logging
 
 from svg_tf import files
 from svg_tf.config import Config
+from svg_tf.data import decoding
+from svg_tf.data.decoding import Form
 from svg_tf.data.errors import DataError
+from svg_tf.data.stored_video import StoredVideo, contiguous_spans
+from svg_tf.progress import progress
 
 NAME = "svg_tf_cache"
-_SKIPPED = "skipped.json"
+
+_FRAMES, _FAULT = ".npy", ".txt"  # a decoded video, or the reason why it cannot be decoded
 
 
-def data_folder(config: Config, wanted: str) -> str:
-    """The folder that config.data_dir names.
+def data_folder(config: Config, expected: str) -> str:
+    """Return the absolute path of config.data_dir.
 
     Raises:
-        DataError: it is no folder; the message ends with what is wanted in it.
+        DataError: it is not a folder; the message names its expected content.
     """
     folder = os.path.abspath(os.path.expanduser(config.data_dir))
     if not config.data_dir:
-        raise DataError(f"data_dir is empty: set --data_dir to {wanted}")
+        raise DataError(f"data_dir is empty: set --data_dir to {expected}")
     if not os.path.isdir(folder):
-        raise DataError(f"data_dir {config.data_dir} is not a folder: set --data_dir to {wanted}")
+        raise DataError(f"data_dir {config.data_dir} is not a folder: set --data_dir to {expected}")
     return folder
 
 
 def folder_of(folder: str, cache_dir: str) -> str:
-    """The cache of a folder of data: in it, or in cache_dir under a name of its own."""
+    """Return the cache folder of a data folder: inside it, or a unique folder in cache_dir if that is not empty."""
     if not cache_dir:
         return os.path.join(folder, NAME)
     folder = os.path.realpath(folder)
-    own = f"{os.path.basename(folder)}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
-    return os.path.join(os.path.abspath(os.path.expanduser(cache_dir)), own)
+    unique = f"{os.path.basename(folder)}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
+    return os.path.join(os.path.abspath(os.path.expanduser(cache_dir)), unique)
 
 
 @contextlib.contextmanager
 def writing(folder: str) -> Iterator[None]:
-    """Makes folder, and turns an OSError into one sentence.
+    """Create a folder and turn each OSError of the block into a DataError.
 
     Raises:
-        DataError: folder cannot be made or written, or the disk is full.
+        DataError: the folder cannot be created or written, or the disk is full.
     """
     try:
         os.makedirs(folder, exist_ok=True)
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(f"{folder} cannot be written: {reason}; name a folder that can by --cache_dir") from None
+        raise DataError(f"{folder} cannot be written: {reason}; set --cache_dir to a writable folder") from None
 
 
 def report_skipped(folder: str, faults: dict[str, str], total: int) -> str:
-    """Lists in folder what was left out, says so where that is news, and returns the path of the list.
+    """Write the list of skipped files, log a warning if it changed, and return its path.
 
     Args:
-        folder: the cache.
-        faults: {path, relative to the data: reason}.
-        total: how many there were, those left out included.
+        folder: the cache folder.
+        faults: {path relative to the data folder: reason}.
+        total: number of files, including skipped ones.
     """
-    path = os.path.join(folder, _SKIPPED)
-    if faults == _read(path):
-        return path
-    files.write_text(path, json.dumps(faults, indent=1, ensure_ascii=False) + "\n")
-    if faults:
-        first, reason = next(iter(faults.items()))
-        logging.warning("skipped %d of %d, listed in %s; the first: %s %s", len(faults), total, path, first, reason)
+    path = os.path.join(folder, "skipped.json")
+    known = {}
+    with contextlib.suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as file:
+        known = json.load(file)
+    if faults != known:
+        files.write_text(path, json.dumps(faults, indent=1, ensure_ascii=False) + "\n")
+        if faults:
+            first, reason = next(iter(faults.items()))
+            logging.warning("skipped %d of %d, see %s; the first: %s %s", len(faults), total, path, first, reason)
     return path
 
 
-def _read(path: str) -> dict[str, str]:
+def decode(
+    folder: str,
+    names: Sequence[str],
+    form: Form,
+    cached: str,
+    size: tuple[int, int] | None = None,
+    retry: bool = False,
+) -> tuple[list[StoredVideo], dict[str, str]]:
+    """Decode videos into a cache folder, unless they are there, and return the decoded and the failed ones.
+
+    A call after an interrupted one decodes the rest. A file whose size or modification time changes is decoded again.
+
+    Args:
+        folder: the data folder.
+        names: paths of the videos relative to folder.
+        form: shape of the decoded frames.
+        cached: the cache folder.
+        size: required width and height of the videos, in pixels; default: any.
+        retry: decode videos again that failed before.
+
+    Returns:
+        The decoded videos in the order of names, and {name: reason} of those that cannot be decoded.
+
+    Raises:
+        DataError: the cache cannot be written, or a cached video is damaged.
+    """
+    cached = os.path.join(cached, f"{form.width}x{form.width}x{form.channels}_{form.resize}")
+    with writing(cached):
+        files.remove_asides(cached)  # left by a killed process
+        places = {name: os.path.join(cached, _key(folder, name)) for name in names}
+        missing = [name for name, place in places.items() if not os.path.exists(place + _FRAMES)]
+        todo = [name for name in missing if retry or not os.path.exists(places[name] + _FAULT)]
+        _decode_missing({name: places[name] for name in todo}, folder, form, size)
+        faults = {name: _text(places[name] + _FAULT) for name in missing if not os.path.exists(places[name] + _FRAMES)}
+    return [_stored(name, place + _FRAMES) for name, place in places.items() if name not in faults], faults
+
+
+def _key(folder: str, name: str) -> str:
+    """Return a file name that changes with the files that the video consists of."""
+    path = os.path.join(folder, name)
+    parts = [path]
+    if os.path.isdir(path):
+        parts += [os.path.join(path, image) for image in sorted(os.listdir(path))]
+    states = [(os.path.relpath(part, folder), os.stat(part).st_size, os.stat(part).st_mtime_ns) for part in parts]
+    return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:24]
+
+
+def _decode_missing(places: dict[str, str], folder: str, form: Form, size: tuple[int, int] | None) -> None:
+    """Write each video, or the reason why it cannot be decoded, to its place."""
+    stop = threading.Event()
+
+    def decode_one(name: str) -> None:
+        frames = decoding.read(os.path.join(folder, name), form, size)
+        try:
+            files.write_with(places[name] + _FRAMES, lambda path: _write(path, frames, form, stop))
+        except DataError as error:
+            files.write_text(places[name] + _FAULT, str(error))
+
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(decode_one, name) for name in places]
+        try:
+            for job in progress(futures.as_completed(jobs), len(jobs), "decode", "video", disable=not jobs):
+                job.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _write(path: str, frames: Iterator[np.ndarray], form: Form, stop: threading.Event) -> None:
+    """Write a video as .npy, uint8 [T, W, W, C], frame by frame because it may not fit into memory."""
+
+    def header(count: int) -> dict:
+        return {"descr": "|u1", "fortran_order": False, "shape": (count, form.width, form.width, form.channels)}
+
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header(0))  # has the same size for every count
+        count = 0
+        for frame in frames:
+            if stop.is_set():
+                raise InterruptedError("interrupted")
+            file.write(frame.data)
+            count += 1
+        file.seek(0)
+        np.lib.format.write_array_header_1_0(file, header(count))
+
+
+def _stored(name: str, path: str) -> StoredVideo:
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (FileNotFoundError, ValueError):
-        return {}
+        frames = np.load(path, mmap_mode="r")
+        return StoredVideo(name, path, contiguous_spans(frames.offset, len(frames), frames[0].size), frames.shape[1:])
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be read: {error}; remove it to decode the video again") from None
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()

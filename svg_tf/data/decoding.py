@@ -1,42 +1,38 @@
-"""Frames of video files, arrays and folders of images, made square: by PyAV, which brings FFmpeg's decoders along."""
+"""Decode videos, array files and folders of images into square frames, with PyAV, which bundles FFmpeg."""
 
 import fractions
-import math
 import os
 import re
-import zipfile
 from collections.abc import Iterator
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from PIL import Image
 
-from svg_tf import array_files
 from svg_tf.data.errors import DataError
 
 VIDEO_ENDINGS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 ARRAY_ENDINGS = (".npy", ".npz")
 IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png")
 
-# Titles may be in any encoding. PyAV 19 takes them all, and the ones before it when they are told to.
+# Titles may have any encoding. PyAV 19 accepts every one and no longer has this option.
 _LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-# FFmpeg's default filter, with its exact arithmetic: without it colours come out 1.5 of 255 too dark.
+# FFmpeg's default filter with exact arithmetic; without it, colours are 1.5 of 255 too dark.
 _BICUBIC = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-_LOST_FRAMES = 1.5  # a container's duration is rounded; more missing than this, and the file was cut short
+_LOST_FRAMES = 1.5  # containers round the duration; if more frames are missing, the file was cut short
 _GIF_TRAILER = b"\x3b"
-_ZIP_MAGIC = b"PK\x03\x04"
-_MOST_PIXELS = 2**26  # of a frame, twice what the largest films have: no file may ask for any memory it likes
+_MAX_PIXELS = 2**26  # per frame, twice 8K video; a damaged header may claim any size
 
 
 class Form(NamedTuple):
-    """What frames are made into.
+    """Shape of decoded frames.
 
     Attributes:
-        width: width and height, W, in pixels.
-        channels: C, 1 grey or 3 RGB.
-        resize: "crop" scales the shorter side to W and keeps the centre, "squash" scales both sides to W.
+        width: width and height W, in pixels.
+        channels: 1 for grey, 3 for RGB.
+        resize: "crop" scales the shorter side to W and keeps the centre; "squash" scales both sides to W.
     """
 
     width: int
@@ -45,17 +41,18 @@ class Form(NamedTuple):
 
 
 def read(path: str, form: Form, size: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
-    """Yields the frames of a video file, an array file or a folder of images: uint8 [W, W, C] in 0..255.
+    """Yield the frames of a video file, an array file or a folder of images: uint8 [W, W, C] in 0..255.
 
-    Frames that have the form already come through exactly.
+    Frames that already have the wanted shape are returned exactly.
 
     Args:
-        path: what to read; its ending decides how, see VIDEO_ENDINGS and ARRAY_ENDINGS.
-        form: what frames are made into.
-        size: width and height that the frames must have, in pixels; by default any, but the same in all.
+        path: the file or folder; its ending selects the decoder, see VIDEO_ENDINGS and ARRAY_ENDINGS.
+        form: shape of the decoded frames.
+        size: required width and height of the stored frames, in pixels; default: that of the first frame.
 
     Raises:
-        DataError: the reason without the path: it cannot be read or decoded, is cut short, or holds no video.
+        DataError: the file cannot be read or decoded, is cut short, or is not a video. The message does not repeat
+            the path.
     """
     try:
         if os.path.isdir(path):
@@ -68,17 +65,21 @@ def read(path: str, form: Form, size: tuple[int, int] | None = None) -> Iterator
     except DataError:
         raise
     except (OSError, EOFError, ValueError, ArithmeticError, av.FFmpegError) as error:
-        reason = getattr(error, "strerror", None) or array_files.reason_of(error)
-        raise DataError(f"cannot be read: {reason}") from None
+        raise DataError(f"cannot be read: {_reason(error)}") from None
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
-    """A sort key by which frame2 comes before frame10."""
+    """Return a sort key that puts frame2 before frame10."""
     return [(int(digits or -1), text.lower()) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
 
 
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split())[:120] or type(error).__name__
+
+
 def _shaped(frames: Iterator[av.VideoFrame], form: Form, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
-    reformatter = VideoReformatter()  # keeps its tables from frame to frame
+    reformatter = VideoReformatter()  # keeps its filter tables between frames
     number = -1
     for number, frame in enumerate(frames):
         size = size or (frame.width, frame.height)
@@ -90,22 +91,23 @@ def _shaped(frames: Iterator[av.VideoFrame], form: Form, size: tuple[int, int] |
         image = reformatter.reformat(frame, *scaled, pixels, interpolation=_BICUBIC, threads=1).to_ndarray()
         x, y = ((side - form.width) // 2 for side in scaled)
         square = image[y : y + form.width, x : x + form.width].reshape(form.width, form.width, form.channels)
-        # A telephone stores how it was held. The squares of both ways of resizing turn with the picture.
+        # Phones store the sensor's picture and the angle to show it at. Both resize modes commute with the rotation.
         yield np.ascontiguousarray(np.rot90(square, frame.rotation // 90))
     if number < 0:
         raise DataError("has no frames")
 
 
 def _video(path: str) -> Iterator[av.VideoFrame]:
-    _check_bytes(path)
+    _check_file(path)
     with av.open(path, **_LENIENT) as container:
         if not container.streams.video:
             raise DataError("has no video stream")
         stream = container.streams.video[0]
         if stream.codec_context is None:
-            raise DataError("cannot be read: its coding is unknown, or the file is damaged")
-        _check_size(stream.width, stream.height)
-        stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}  # the frames may say another size
+            raise DataError("cannot be read: its codec is unknown, or the file is damaged")
+        if stream.width * stream.height > _MAX_PIXELS:
+            raise DataError(f"has frames of {stream.width}x{stream.height}; the limit is {_MAX_PIXELS:,} pixels")
+        stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}  # frames may differ from the stream header
         last = None
         for packet in container.demux(stream):
             if packet.is_corrupt:
@@ -119,34 +121,13 @@ def _video(path: str) -> Iterator[av.VideoFrame]:
         if last is None or last.pts is None:
             seconds = 0.0
         else:
-            length = last.duration * last.time_base if last.duration else 1 / rate
-            seconds = float((last.pts - (stream.start_time or 0)) * last.time_base + length)
+            duration = last.duration * last.time_base if last.duration else 1 / rate
+            seconds = float((last.pts - (stream.start_time or 0)) * last.time_base + duration)
         if declared - seconds > _LOST_FRAMES / rate:
             raise DataError(f"is cut short: it has {seconds:.2f} of {declared:.2f} seconds")
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > _MOST_PIXELS:
-        raise DataError(f"has frames of {width}x{height} pixels; at most {_MOST_PIXELS:,} pixels are taken")
-
-
-def _declared_seconds(
-    container: av.container.InputContainer, stream: av.VideoStream, rate: fractions.Fraction
-) -> float:
-    """The video's length by the file's own word, in seconds; 0 where it says none."""
-    if "avi" in container.format.name:
-        return float(stream.frames / rate)  # its duration is shortened with the file
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    clock = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if clock:
-        hours, minutes, seconds = (float(part) for part in clock.groups())
-        return 3600 * hours + 60 * minutes + seconds
-    alone = len(container.streams) == 1  # the duration of several is that of the longest
-    return container.duration / av.time_base if container.duration and alone else 0.0
-
-
-def _check_bytes(path: str) -> None:
+def _check_file(path: str) -> None:
     with open(path, "rb") as file:
         if os.path.getsize(path) == 0:
             raise DataError("is empty")
@@ -156,54 +137,43 @@ def _check_bytes(path: str) -> None:
                 raise DataError("is cut short: it has no GIF trailer")
 
 
+def _declared_seconds(
+    container: av.container.InputContainer, stream: av.VideoStream, rate: fractions.Fraction
+) -> float:
+    """Return the duration that the file declares, or 0."""
+    if "avi" in container.format.name:
+        return float(stream.frames / rate)  # FFmpeg estimates the AVI duration from the file size
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    clock = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if clock:
+        hours, minutes, seconds = (float(part) for part in clock.groups())
+        return 3600 * hours + 60 * minutes + seconds
+    alone = len(container.streams) == 1  # with several streams, the duration is that of the longest
+    return container.duration / av.time_base if container.duration and alone else 0.0
+
+
 def _array(path: str) -> Iterator[av.VideoFrame]:
-    with open(path, "rb") as file:
-        if file.read(len(_ZIP_MAGIC)) != _ZIP_MAGIC:
-            file.seek(0)
-            yield from _stored_frames(file, path)
-            return
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if len(names) != 1:
-                raise DataError(f"holds {len(names)} arrays, but must hold one video")
-            with archive.open(names[0]) as member:
-                yield from _stored_frames(member)
+        stored = np.load(path, mmap_mode="r")  # .npy is memory-mapped: one frame in memory at a time
+        if isinstance(stored, np.lib.npyio.NpzFile):
+            with stored as archive:
+                if len(archive.files) != 1:
+                    raise DataError(f"contains {len(archive.files)} arrays, but a video is one array")
+                stored = archive[archive.files[0]]
+        shape, dtype = stored.shape, stored.dtype
     except (DataError, OSError):
         raise
-    except Exception as error:  # zipfile and zlib raise a dozen kinds on damage
-        raise DataError(f"cannot be read: {array_files.reason_of(error)}") from None
-
-
-def _stored_frames(file: IO[bytes], path: str = "") -> Iterator[av.VideoFrame]:
-    """The frames of an .npy file, or of one in an archive, which has no path; one frame in memory at a time."""
-    try:
-        shape, fortran_order, dtype = array_files.read_header(file)
-    except array_files.ArrayFileError as error:
-        raise DataError(f"cannot be read: {error}") from None
+    except Exception as error:  # NumPy and zipfile raise many types for damaged files
+        raise DataError(f"cannot be read as a NumPy array ({type(error).__name__}); save it with numpy.save") from None
     grey = len(shape) == 3 or (len(shape) == 4 and shape[-1] == 1)
     if dtype != np.uint8 or not (grey or (len(shape) == 4 and shape[-1] == 3)):
         raise DataError(f"is {dtype} {list(shape)}, but must be uint8 [T, H, W] or [T, H, W, 1 or 3]")
     if 0 in shape:
         raise DataError(f"has no pixels: its shape is {list(shape)}")
-    _check_size(shape[2], shape[1])
-    if path and os.path.getsize(path) - file.tell() != math.prod(shape):
-        fault = "is cut short" if os.path.getsize(path) - file.tell() < math.prod(shape) else "is too long"
-        raise DataError(f"{fault}: its shape is {list(shape)}")
-    if fortran_order and not path:
-        raise DataError("is in Fortran order; save numpy.ascontiguousarray of it")
-    stored = np.memmap(path, np.uint8, "r", file.tell(), shape, "F") if fortran_order else None
-    for number in range(shape[0]):
-        if stored is not None:
-            image = np.ascontiguousarray(stored[number])
-        else:
-            data = file.read(math.prod(shape[1:]))
-            if len(data) != math.prod(shape[1:]):
-                raise DataError(f"is cut short: it has {number} of {shape[0]} frames")
-            image = np.frombuffer(data, np.uint8).reshape(shape[1:])
-        yield av.VideoFrame.from_ndarray(image.reshape(shape[1:3]) if grey else image, "gray" if grey else "rgb24")
-    if file.read(1):  # by which an archive's checksum is verified, too
-        raise DataError(f"is too long: its shape is {list(shape)}")
+    for image in stored:
+        image = np.ascontiguousarray(image.reshape(shape[1:3]) if grey else image)
+        yield av.VideoFrame.from_ndarray(image, "gray" if grey else "rgb24")
 
 
 def _images(folder: str) -> Iterator[av.VideoFrame]:
@@ -211,13 +181,12 @@ def _images(folder: str) -> Iterator[av.VideoFrame]:
     for name in sorted(names, key=natural_key):
         try:
             with Image.open(os.path.join(folder, name)) as image:
-                _check_size(*image.size)
                 if image.mode[0] in "IF":
-                    raise DataError(f"{name} has more than 8 bits a pixel")
+                    raise DataError(f"{name} has more than 8 bits per pixel")
                 grey = image.mode in ("1", "L", "LA")
                 pixels = np.asarray(image.convert("L" if grey else "RGB"))
         except DataError:
             raise
-        except Exception as error:  # Pillow's readers raise a dozen kinds on damage
-            raise DataError(f"{name} cannot be read: {array_files.reason_of(error)}") from None
+        except Exception as error:  # Pillow raises many types for damaged images
+            raise DataError(f"{name} cannot be read: {_reason(error)}") from None
         yield av.VideoFrame.from_ndarray(pixels, "gray" if grey else "rgb24")

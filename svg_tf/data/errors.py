@@ -1,16 +1,16 @@
-"""The error of all that reads or makes data."""
+"""DataError, raised wherever data is read or prepared."""
 
 import re
 
 
 class DataError(ValueError):
-    """Data that is missing or cannot be used; the message names the file or value and the remedy."""
+    """Data is missing or unusable. The message names the file or value and the remedy."""
 
 
-def told_by_tensorflow(error: Exception) -> str:
-    """The message of a DataError raised in a function that tf.data called, out of TensorFlow's own error.
+def data_error_message(error: Exception) -> str:
+    """Return the message of the DataError behind a TensorFlow error, or "" if there is none.
 
-    TensorFlow hands on the text of such an error, with the stack under it, and not the error. Empty: it was another.
+    A DataError raised inside `tf.data` arrives as a TensorFlow error, whose text includes the Python traceback.
     """
     found = re.search(r"\bDataError: (.*?)\nTraceback \(most recent call last\)", str(error), re.DOTALL)
     return found[1] if found else ""

@@ -1,17 +1,21 @@
-"""The KTH actions: prepared once through TensorFlow Datasets, then clips straight from its files."""
+"""Clips of the KTH actions (Schuldt, Laptev and Caputo, ICPR 2004), whose videos are decoded once into a cache."""
 
-import os
+import dataclasses
+import re
 from pathlib import Path
 
-from absl import logging
-
 from svg_tf.config import Config
-from svg_tf.data import cache, holdout, kth_actions, records
+from svg_tf.data import cache
+from svg_tf.data.decoding import Form
 from svg_tf.data.errors import DataError
-from svg_tf.data.stored_video import Collection, StoredVideo, contiguous_spans
-from svg_tf.data.windows import SPLITS, Windows
+from svg_tf.data.stored_video import Collection, StoredVideo, divide
+from svg_tf.data.windows import SPLITS, Windows, check_split
 
-# The persons of each split. The publications train on those of validation too; here no choice sees the test's.
+URL = "https://www.csc.kth.se/cvap/actions/"
+ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
+SEQUENCES = "00sequences.txt"
+
+# The published test persons. The publications also train on the persons of validation; here they choose the model.
 PERSONS = {
     "svg": {"train": range(1, 19), "validation": (19, 20), "test": range(21, 26)},
     "savp": {"train": range(1, 15), "validation": (15, 16), "test": range(17, 26)},
@@ -22,92 +26,125 @@ PERSONS = {
     },
 }
 
+_SIZE = (160, 120)
+_VIDEO = re.compile(r"(person(\d\d)_([a-z]+)_d(\d))_uncomp\.avi", re.IGNORECASE)
+_LINE = re.compile(r"(person\d\d_[a-z]+_d\d)\s+frames\s+(.*)")
+_EXPECTED = (
+    f"a folder of the original videos: the six archives {', '.join(f'{action}.zip' for action in ACTIONS)} and "
+    f"{SEQUENCES}, published at {URL}, unpacked into one folder or six"
+)
+
 
 class KTH(Windows):
-    """Clips of the KTH actions: any sub-sequence (or whole video) as often as any other, from any frame on.
+    """Clips of the KTH actions: each sub-sequence (or whole video) once per epoch, starting at any frame.
 
-    The first use decodes the AVIs in config.data_dir, which takes minutes; so does one after videos were added.
+    The first use decodes the AVIs in config.data_dir, which takes minutes. Frames are squashed from 160x120 with a
+    bicubic filter, as in the published preparations.
 
     Args:
-        config: data_dir, cache_dir, kth_split, kth_clips, image_width, and what Windows reads.
+        config: fields data_dir, cache_dir, kth_split, kth_clips, image_width, and those of `Windows`.
         split: train, validation or test.
 
     Raises:
-        DataError: videos are missing, or too few can be used.
+        DataError: videos are missing, or too few are usable.
     """
 
     def __init__(self, config: Config, split: str) -> None:
+        check_split(split)
         collection = prepare(config)
         super().__init__(_split(collection.videos, config, split), config, split, collection)
 
 
 def prepare(config: Config) -> Collection:
-    """Everything there is of KTH in config.data_dir, decoded if need be: the sub-sequences or whole videos by name.
+    """Return all usable sub-sequences, or whole videos, sorted by name; decode the AVIs that are not cached.
 
     Raises:
-        DataError: there is nothing, or nothing that can be used.
+        DataError: there are no videos, or none is usable.
     """
-    folder = cache.data_folder(config, f"a folder of {kth_actions.MANUAL}")
-    cached = cache.folder_of(folder, config.cache_dir)
-    builder = _prepared(Path(folder), cached, config)
-    with cache.writing(cached):
-        skipped = dict(builder.info.metadata["skipped"])
-        listed = cache.report_skipped(cached, skipped, len(builder.info.metadata["sources"]))
-        paths = [os.fspath(path) for split in builder.info.splits.values() for path in split.filepaths]
-        found = records.index(paths, ["video"], os.path.join(cached, "records"), name="name")
-    shape = (config.image_width, config.image_width, 1)
-    videos = []
-    for index in found:
-        if index.faults:
-            reason = next(iter(index.faults.values()))
-            raise DataError(f"{index.path} {reason}; remove its folder, and it is prepared again")
-        for record in index.records:
-            first, stop = record.spans[0]
-            spans = contiguous_spans(first, (stop - first) // (shape[0] * shape[1]), shape[0] * shape[1])
-            videos.append(StoredVideo(record.name, index.path, spans, shape))
-    return Collection(sorted(videos, key=lambda video: video.name), skipped, listed)
-
-
-def _prepared(folder: Path, cached: str, config: Config) -> kth_actions.KthActions:
-    import tensorflow_datasets as tfds
-
-    name = f"{config.image_width}" if config.kth_clips == "trimmed" else f"{config.image_width}_whole"
-    if (folder / "kth_actions" / name).is_dir():  # data_dir is a folder of TensorFlow Datasets
-        return kth_actions.KthActions(data_dir=os.fspath(folder), config=name)
-    videos = kth_actions.find_videos(folder)
-    if os.path.isdir(os.path.join(cached, "kth_actions", name)):
-        builder = kth_actions.KthActions(data_dir=cached, config=name)
-        if builder.is_prepared() and (not videos or builder.info.metadata["sources"] == kth_actions.sizes(videos)):
-            return builder
-    if not videos:
+    folder = cache.data_folder(config, _EXPECTED)
+    paths = find_videos(Path(folder))
+    if not paths:
         raise DataError(
-            f"{folder} has no files such as person01_boxing_d1_uncomp.avi in it or its folders; set --data_dir to a "
-            f"folder of {kth_actions.MANUAL}"
+            f"{folder} and its subfolders contain no files such as person01_boxing_d1_uncomp.avi; set --data_dir to "
+            f"{_EXPECTED}"
         )
-    if config.kth_clips == "trimmed":
-        kth_actions.read_sequences(folder)  # fails before a folder is made
-    logging.info("decoding %d videos of %s into %s", len(videos), folder, cached)
-    download = tfds.download.DownloadConfig(
-        manual_dir=os.fspath(folder), download_mode=tfds.download.GenerateMode.REUSE_CACHE_IF_EXISTS
-    )
+    ranges = read_sequences(Path(folder)) if config.kth_clips == "trimmed" else None
+    cached = cache.folder_of(folder, config.cache_dir)
+    form = Form(config.image_width, channels=1, resize="squash")
+    decoded, faults = cache.decode(folder, list(paths), form, cached, size=_SIZE)
+    videos = []
+    for video in decoded:
+        try:
+            name = paths[video.name]
+            videos += [dataclasses.replace(video, name=name)] if ranges is None else _trim(video, name, ranges)
+        except DataError as error:
+            faults[video.name] = str(error)
     with cache.writing(cached):
-        builder = kth_actions.KthActions(data_dir=cached, config=name)
-        builder.download_and_prepare(download_config=download)
-    return builder
+        skipped_path = cache.report_skipped(cached, faults, len(paths))
+    if not videos:
+        path, reason = next(iter(faults.items()))
+        raise DataError(f"none of the {len(paths)} videos in {folder} is usable; the first, {path}, {reason}")
+    return Collection(sorted(videos, key=lambda video: video.name), faults, skipped_path)
+
+
+def find_videos(folder: Path) -> dict[str, str]:
+    """Return {path relative to folder: name, such as person01_boxing_d1} of the original AVIs, each name once."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*.[aA][vV][iI]")):
+        match = _VIDEO.fullmatch(path.name)
+        if match and match[3].lower() in ACTIONS and match[1].lower() not in found.values():
+            found[str(path.relative_to(folder))] = match[1].lower()
+    return found
+
+
+def read_sequences(folder: Path) -> dict[str, list[tuple[int, int]]]:
+    """Read the first and last frame, counted from 1, of the sub-sequences of each video from 00sequences.txt.
+
+    Raises:
+        DataError: the file is missing or has other content.
+    """
+    path = next(iter(sorted(folder.rglob(SEQUENCES))), None)
+    if path is None:
+        raise DataError(f"{folder} has no {SEQUENCES}; get it from {URL}{SEQUENCES}, or set --kth_clips=whole")
+    ranges = {}
+    for line in path.read_text(encoding="latin-1").splitlines():
+        match = _LINE.match(line.strip())
+        if match:
+            pairs = re.findall(r"(\d+)\s*-\s*(\d+)", match[2])
+            ranges[match[1]] = [(int(first), int(last)) for first, last in pairs]
+    if not ranges:
+        raise DataError(f"{path} has no lines such as 'person01_boxing_d1 frames 1-95, 96-185'; get it from {URL}")
+    return ranges
+
+
+def _trim(video: StoredVideo, name: str, ranges: dict[str, list[tuple[int, int]]]) -> list[StoredVideo]:
+    if not ranges.get(name):
+        raise DataError(f"has no line in {SEQUENCES}")
+    for first, last in ranges[name]:
+        if not 1 <= first <= last:
+            raise DataError(f"has the frames {first}-{last} in {SEQUENCES}")
+        if last > len(video):
+            raise DataError(f"is cut short: it has {len(video)} frames, {SEQUENCES} lists {first}-{last}")
+    return [
+        dataclasses.replace(video.part(first - 1, last), name=f"{name}_{number}")
+        for number, (first, last) in enumerate(ranges[name], start=1)
+    ]
 
 
 def _split(videos: list[StoredVideo], config: Config, split: str) -> list[StoredVideo]:
-    if split not in SPLITS:
-        raise DataError(f"split is {split!r}, but must be one of {', '.join(SPLITS)}")
     if config.kth_split == "trial":
-        return holdout.divide(videos, SPLITS[1:])[split]
+        return divide(videos, SPLITS[1:])[split]
     persons = PERSONS[config.kth_split][split]
-    chosen = [video for video in videos if kth_actions.person_of(video.name) in persons]
+    chosen = [video for video in videos if _person(video) in persons]
     if not chosen:
-        there = sorted({kth_actions.person_of(video.name) for video in videos})
+        found = sorted({_person(video) for video in videos})
         raise DataError(
-            f"data_dir {config.data_dir} has no video of the persons {', '.join(map(str, persons))}, who are the "
-            f"{split} split of --kth_split={config.kth_split}; it has persons {', '.join(map(str, there))}. Add "
-            f"{kth_actions.MANUAL}, or try what is there by --kth_split=trial"
+            f"data_dir {config.data_dir} has no video of the persons {', '.join(map(str, persons))}, the {split} "
+            f"split of --kth_split={config.kth_split}; it has persons {', '.join(map(str, found))}. Set --data_dir to "
+            f"{_EXPECTED}, or use --kth_split=trial"
         )
     return chosen
+
+
+def _person(video: StoredVideo) -> int:
+    return int(video.name[6:8])  # person01_boxing_d1

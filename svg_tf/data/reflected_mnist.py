@@ -1,7 +1,7 @@
-"""The test set of Stochastic Moving MNIST after Franceschi et al. (SRVP, ICML 2020, appendix): exact reflections.
+"""The Stochastic Moving MNIST test set of Franceschi et al. (SRVP, ICML 2020, appendix), with exact reflections.
 
-It differs from Denton and Fergus': digits keep MNIST's 28 pixels and reach every place of the frame, one that hits a
-wall spends what is left of the step on the way back, from the very point that it hit, and no test digit comes twice.
+It differs from the data of Denton and Fergus: digits keep MNIST's 28 pixels and reach every position in the frame; a
+digit that hits a wall continues from the exact point of contact for the rest of the step; no test digit occurs twice.
 """
 
 from collections.abc import Callable
@@ -16,20 +16,23 @@ from svg_tf.data.moving_mnist import render
 DIGIT_SIZE = 28
 
 _SEED = 42
-_FRAMES = 100  # of every clip of the published set: how many decides which numbers the next clip draws
-_TOLERANCE = 1e-8  # pixels beyond a wall that are none
+_FRAMES = 100  # length of the published clips, which decides the random numbers that the next clip draws
+_TOLERANCE = 1e-8  # pixels beyond a wall that do not count as a hit
 
-Motion = tuple[float, float, float, float]  # place y, x in pixels; velocity y, x in pixels a frame
+Motion = tuple[float, float, float, float]  # position y, x in pixels; velocity y, x in pixels per frame
 
 
 class ReflectedMNIST:
-    """The published test clips, drawn from NumPy's seed 42 in the order in which the authors' script draws.
+    """The published test clips, drawn with NumPy's seed 42 in the order of the authors' script.
 
-    A clip takes as many of the shuffled test digits as it shows, so there are 5,000 of two.
+    Each clip uses up num_digits of the shuffled test digits, so there are 5,000 clips of two digits.
 
     Args:
-        config: digits, num_digits, max_speed, image_width, data_dir; clips have n_eval frames, to 100. digit_size is
-            not read.
+        config: fields digits, num_digits, max_speed, image_width, data_dir; clips have n_eval frames, at most 100.
+            digit_size is ignored.
+
+    Attributes:
+        test_clips: number of clips.
 
     Raises:
         DataError: the digits are missing or damaged.
@@ -40,46 +43,49 @@ class ReflectedMNIST:
             self._digits = tf.constant(digits_lib.load_digits(config.replace(digit_size=DIGIT_SIZE), "test"))
         self._config = config
         self._span = config.image_width - DIGIT_SIZE
-        self._random = np.random.RandomState(_SEED)  # whose streams are frozen
+        self._random = np.random.RandomState(_SEED)  # NumPy never changes the numbers that RandomState draws
         self._order = self._random.permutation(len(self._digits))
-        self._drawn: list[np.ndarray] = []  # of every clip [N, T, 4]
+        self._drawn: list[np.ndarray] = []  # [N, T, 4] for each clip
         self.test_clips = len(self._digits) // config.num_digits
 
     def frames(self, indices: tf.Tensor) -> tf.Tensor:
-        """The clips of these indices, int64 [B], below test_clips: uint8 [B, T, W, W, 1]."""
+        """Return the clips of indices, int64 [B] below test_clips: uint8 [B, T, W, W, 1]."""
         indices = np.asarray(indices)
         motions = np.array([self._motions(index) for index in indices])  # [B, N, T, 4]
         return self._render(indices, motions.transpose(0, 2, 1, 3))
 
     def futures(self, index: tf.Tensor, n_past: int, seeds: tf.Tensor) -> tf.Tensor:
-        """As MovingMNIST.futures; a wall in the last frame given throws a digit to the pixel that is seen there."""
+        """Simulate possible continuations of a clip, see MovingMNIST.futures.
+
+        A reflection in the last context frame is redrawn until the digit lands on the pixel that this frame shows.
+        """
         index, steps = int(index), self._config.n_eval - n_past
         futures = []
         for seed in np.asarray(seeds).tolist():
             random = np.random.RandomState([seed & 0xFFFF_FFFF, seed >> 32])
-            starts = [self._last_given(random, frames[:n_past]) for frames in self._motions(index)]
+            starts = [self._last_context(random, frames[:n_past]) for frames in self._motions(index)]
             futures.append([self._continue(random, start, steps + 1)[1:] for start in starts])
         motions = np.array(futures).transpose(0, 2, 1, 3)  # [S, T - n_past, N, 4]
         return self._render(np.full(len(motions), index), motions)
 
-    def _last_given(self, random: np.random.RandomState, frames: np.ndarray) -> Motion:
-        """How a digit may leave the last of the frames given, [P, 4], in which a wall may have drawn its velocity."""
+    def _last_context(self, random: np.random.RandomState, frames: np.ndarray) -> Motion:
+        """Draw the motion out of the last context frame of [n_past, 4], given the pixels of that frame."""
         if len(frames) == 1:
             return tuple(frames[0].tolist())
-        while True:  # the truth is one of the draws, so it ends
+        while True:  # ends, because the true motion is one of the possible draws
             drawn = self._continue(random, tuple(frames[-2].tolist()), 2)[-1]
             if np.array_equal(np.rint(drawn[:2]), np.rint(frames[-1, :2])):
                 return drawn
 
     def _render(self, indices: np.ndarray, motions: np.ndarray) -> tf.Tensor:
-        """Motions [B, T, N, 4] of the clips of these numbers."""
+        """Draw motions [B, T, N, 4] with the digits of the clips of indices [B]."""
         digits = self._config.num_digits
         which = self._order[indices[:, np.newaxis] * digits + np.arange(digits)]
         positions = np.rint(motions[..., :2]).astype(np.int32)
         return render(tf.gather(self._digits, which), tf.constant(positions), self._config.image_width)
 
     def _motions(self, index: int) -> np.ndarray:
-        # Every clip draws on from where the one before it stopped.
+        # The random numbers of a clip follow those of the clip before it.
         for _ in range(len(self._drawn), index + 1):
             clip = []
             for _ in range(self._config.num_digits):
@@ -90,12 +96,12 @@ class ReflectedMNIST:
         return self._drawn[index]
 
     def _continue(self, random: np.random.RandomState, motion: Motion, frames: int) -> list[Motion]:
-        """Frames of a digit's motion, beginning with the given one."""
-        made = [motion]
+        """Return the motion of a digit in consecutive frames, the first of which is `motion`."""
+        path = [motion]
         for _ in range(frames - 1):
-            y, x, dy, dx = made[-1]
-            made.append(reflect((y + dy, x + dx, dy, dx), self._span, lambda: self._velocity(random)))
-        return made
+            y, x, dy, dx = path[-1]
+            path.append(reflect((y + dy, x + dx, dy, dx), self._span, lambda: self._velocity(random)))
+        return path
 
     def _velocity(self, random: np.random.RandomState) -> tuple[int, int]:
         speed = self._config.max_speed
@@ -103,15 +109,14 @@ class ReflectedMNIST:
 
 
 def reflect(motion: Motion, span: int, velocity: Callable[[], tuple[int, int]]) -> Motion:
-    """Brings a digit that a step took past a wall back into 0..span on both axes.
+    """Bring a digit that crossed a wall back into 0..span on both axes.
 
-    It goes on from the point of the wall that it crossed first, for what is left of the step, with a new velocity
-    of which the part across the wall points away from it; in a corner both parts do. That may take it past a wall
-    again.
+    The digit continues from the point where it crossed the first wall, for the rest of the step, with a new velocity
+    whose component across the wall points away from it (both components in a corner). It may then cross another wall.
     """
     y, x, dy, dx = motion
     while True:
-        beyond_y, beyond_x = (place < -_TOLERANCE or place > span + _TOLERANCE for place in (y, x))
+        beyond_y, beyond_x = not _inside(y, span), not _inside(x, span)
         if not (beyond_y or beyond_x):
             return y, x, dy, dx
         wall_y, wall_x = (0 if y < 0 else span), (0 if x < 0 else span)
@@ -121,7 +126,7 @@ def reflect(motion: Motion, span: int, velocity: Callable[[], tuple[int, int]]) 
         elif dx == 0:
             hit_y = wall_y
         else:
-            # The last step's line; of two walls only the one crossed first is crossed inside the frame.
+            # The line of the last step. If it crosses two walls, only the first crossing lies inside the frame.
             slope = dx / dy
             start = x - slope * y
             if beyond_y:
@@ -132,14 +137,14 @@ def reflect(motion: Motion, span: int, velocity: Callable[[], tuple[int, int]]) 
                 beyond_x = _inside((wall_x - start) / slope, span)
                 if beyond_x:
                     hit_y, hit_x = (wall_x - start) / slope, wall_x
-        left = (y - hit_y) / dy if dy else (x - hit_x) / dx  # of the step
+        remaining = (y - hit_y) / dy if dy else (x - hit_x) / dx  # share of the step
         dy, dx = velocity()
         if beyond_y:
             dy = abs(dy) if wall_y == 0 else -abs(dy)
         if beyond_x:
             dx = abs(dx) if wall_x == 0 else -abs(dx)
-        y, x = hit_y + dy * left, hit_x + dx * left
+        y, x = hit_y + dy * remaining, hit_x + dx * remaining
 
 
-def _inside(place: float, span: int) -> bool:
-    return -_TOLERANCE <= place <= span + _TOLERANCE
+def _inside(position: float, span: int) -> bool:
+    return -_TOLERANCE <= position <= span + _TOLERANCE

@@ -1,5 +1,8 @@
-"""Clips cut out of stored videos: which video and which frames, as a pure function of the clip's number."""
+"""Clips cut out of stored videos: the clip number determines the video and its first frame."""
 
+import atexit
+import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,39 +10,42 @@ import tensorflow as tf
 
 from svg_tf.config import Config
 from svg_tf.data.errors import DataError
-from svg_tf.data.exit_guard import ExitGuard
+from svg_tf.data.philox import random_bits
 from svg_tf.data.stored_video import Collection, StoredVideo
 
 SPLITS = ("train", "validation", "test")
 
-_MOST_TEST_CLIPS = 1_000
-_GUARD = ExitGuard()
+
+def check_split(split: str) -> None:
+    """Raise a DataError unless split is train, validation or test."""
+    if split not in SPLITS:
+        raise DataError(f"split is {split!r}; it must be one of {', '.join(SPLITS)}")
 
 
 class Windows:
-    """Clips of n_frames frames (n_eval in the test split), frame_stride apart, that lie anywhere in the videos.
+    """Clips of consecutive frames, `frame_stride` apart, that start anywhere in the videos.
 
-    Training goes through the videos in epochs, each in an order of its own, and starts anywhere in each. A clip is a
-    pure function of its index, the split and, in training, config.seed. Validation and test do the same with a seed
-    of their own, so that all runs are judged by the same clips; with in_order, the test takes the videos one after
-    the other, from their first frame.
+    Training visits the videos in epochs, each in a different order, and draws the first frame of every clip. A clip is
+    a pure function of its index, the split and, in training, config.seed. Validation does the same with a fixed seed.
+    Test clips are all distinct and the same for every run: a random order of all windows of the videos, or with
+    `in_order` the beginning of each video.
 
     Args:
-        videos: of one shape.
-        config: n_past, n_future, n_eval, frame_stride, seed.
-        split: train, validation or test.
-        collection: what the videos were taken from.
-        by_length: visit long videos more often, once an epoch for every clip that fits; by default once each.
-        in_order: as above.
+        videos: videos with frames of one shape.
+        config: fields n_past, n_future, n_eval, frame_stride and seed.
+        split: train, validation or test; test clips have n_eval frames, others n_past + n_future.
+        collection: the collection that the videos belong to.
+        by_length: visit a long video once per epoch for each clip that fits into it, instead of once.
+        in_order: test each video once, in order, from its first frame.
 
     Attributes:
-        videos: those long enough.
-        too_short: the others.
-        collection: as given.
-        test_clips: how many clips make the test: every video with in_order, else as many as there are, to 1,000.
+        videos: videos that are long enough for a clip.
+        too_short: the other videos.
+        collection: the argument.
+        test_clips: number of distinct clips of the test split; None for other splits.
 
     Raises:
-        DataError: no video is long enough.
+        DataError: the split is unknown, or no video is long enough.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class Windows:
         by_length: bool = False,
         in_order: bool = False,
     ) -> None:
+        check_split(split)
         self.collection = collection
         self._n_frames = config.n_eval if split == "test" else config.n_frames
         self._stride = config.frame_stride
@@ -59,54 +66,77 @@ class Windows:
         self.videos = [video for video in videos if len(video) >= span]
         self.too_short = [video for video in videos if len(video) < span]
         if not self.videos:
-            raise DataError(_none_left(videos, config, split, span))
+            raise DataError(_too_short(videos, config, split, span))
         starts = np.array([len(video) - span + 1 for video in self.videos], np.int64)
         visits = np.array([len(video) // span if by_length else 1 for video in self.videos])
+        self._test = self.test_clips = None
         with tf.device("CPU"):  # where tf.data runs
             self._starts = tf.constant(starts)
             self._visited = tf.constant(np.repeat(np.arange(len(visits), dtype=np.int64), visits))
-        self._in_order = in_order and split == "test"
-        self.test_clips = len(self.videos) if self._in_order else min(int(starts.sum()), _MOST_TEST_CLIPS)
-        self._seed = (config.seed if split == "train" else 0, SPLITS.index(split))
+            if split == "test":
+                first_windows = np.stack([np.arange(len(starts)), np.zeros_like(starts)], axis=1)
+                self._test = tf.constant(first_windows if in_order else _all_windows(starts, visits))
+                self.test_clips = len(self._test)
+        self._stream = (SPLITS.index(split) << 32) + (config.seed if split == "train" else 0)
         self._clip_shape = (self._n_frames, *self.videos[0].shape)
 
     def frames(self, indices: tf.Tensor) -> tf.Tensor:
-        """The clips of these indices, int64 [B], 0 or more: uint8 [B, T, H, W, C] as they are stored."""
+        """Return the clips of indices, int64 [B] of at least 0: uint8 [B, T, H, W, C]."""
         video, start = self.places(indices)
         clips = tf.numpy_function(self._read, [video, start], tf.uint8, stateful=False)
         return tf.ensure_shape(clips, [None, *self._clip_shape])
 
     def places(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Which of self.videos each clip comes from, and its first frame there: both int64 [B]."""
+        """Return the position in self.videos and the first frame of each clip, both int64 [B]."""
         indices = tf.cast(indices, tf.int64)
+        if self._test is not None:
+            place = tf.gather(self._test, indices % self.test_clips)
+            return place[:, 0], place[:, 1]
         visits = tf.shape(self._visited, tf.int64)[0]
-        epoch, place = indices // visits, indices % visits
-        if self._in_order:
-            return tf.gather(self._visited, place), tf.zeros_like(place)
-
-        def draw(values: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            index, epoch, place = values
-            seed, split = self._seed
-            # Mixed by Philox first: the shuffle takes two words, and seeds that are near must not give orders alike.
-            key = tf.random.stateless_uniform([2], [(split << 32) + seed, -1 - epoch], None, None, tf.int32, "philox")
-            shuffled = tf.random.experimental.index_shuffle(place, key, visits - 1)
-            bits = tf.random.stateless_uniform([], [(split << 32) + seed, index], None, None, tf.uint32, "philox")
-            return shuffled, tf.cast(bits, tf.int64)
-
-        signature = (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64))
-        shuffled, bits = tf.map_fn(draw, (indices, epoch, place), fn_output_signature=signature)
+        epoch = indices // visits
+        # Philox scrambles the seeds, so that nearby seeds give unrelated orders. The raw operation is called because
+        # tf.random.experimental.index_shuffle pads a batch of seeds along the wrong axis; the padding is its own.
+        seeds = tf.pad(tf.bitcast(self._bits(-1 - epoch, 2), tf.int32), [[0, 0], [1, 0]], constant_values=498247692)
+        shuffled = tf.raw_ops.RandomIndexShuffle(index=indices % visits, seed=seeds, max_index=visits - 1, rounds=4)
         video = tf.gather(self._visited, shuffled)
-        return video, bits % tf.gather(self._starts, video)
+        return video, tf.cast(self._bits(indices, 1)[:, 0], tf.int64) % tf.gather(self._starts, video)
+
+    def _bits(self, numbers: tf.Tensor, draws: int) -> tf.Tensor:
+        streams = tf.fill(tf.shape(numbers), tf.constant(self._stream, tf.int64))
+        return random_bits(tf.stack([streams, numbers], axis=1), draws)
 
     def _read(self, videos: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        with _GUARD:
-            if _GUARD.closing:
-                return np.zeros([len(videos), *self._clip_shape], np.uint8)
-            places = zip(videos, starts, strict=True)
-            return np.stack([self.videos[video].read(start, self._n_frames, self._stride) for video, start in places])
+        _active_calls.add(threading.get_ident())
+        try:
+            clips = np.zeros([len(videos), *self._clip_shape], np.uint8)
+            for clip, video, start in zip(clips, videos, starts, strict=True):
+                if not _exiting.is_set():
+                    clip[:] = self.videos[video].read(start, self._n_frames, self._stride)
+            return clips
+        finally:
+            _last_call[0] = time.monotonic()
+            _active_calls.discard(threading.get_ident())
 
 
-def _none_left(videos: Sequence[StoredVideo], config: Config, split: str, span: int) -> str:
+def _all_windows(starts: np.ndarray, visits: np.ndarray) -> np.ndarray:
+    """Return (video, first frame) of every window once, in a fixed random order: int64 [windows, 2].
+
+    The order visits the videos in epochs as in training, as long as they have windows left, so that the first windows
+    come from all videos.
+
+    Args:
+        starts: int64 [V], number of windows of each video.
+        visits: int64 [V], windows of each video per epoch.
+    """
+    random = np.random.RandomState(0)  # NumPy never changes the numbers that RandomState draws
+    video = np.repeat(np.arange(len(starts)), starts)
+    start = np.arange(len(video)) - np.repeat(np.cumsum(starts) - starts, starts)  # counts from 0 in each video
+    shuffled = start[np.lexsort((random.rand(len(video)), video))]
+    epoch = start // visits[video]
+    return np.stack([video, shuffled], axis=1)[np.lexsort((random.rand(len(video)), epoch))]
+
+
+def _too_short(videos: Sequence[StoredVideo], config: Config, split: str, span: int) -> str:
     if not videos:
         return f"the {split} split of data_dir {config.data_dir} has no videos; add some"
     longest = max(len(video) for video in videos)
@@ -114,5 +144,21 @@ def _none_left(videos: Sequence[StoredVideo], config: Config, split: str, span: 
     stride = f" at --frame_stride={config.frame_stride}" if config.frame_stride > 1 else ""
     return (
         f"the {split} split of data_dir {config.data_dir} has no video that is long enough: {flags} need {span} "
-        f"frames{stride}, and the longest of {len(videos)} has {longest}; lower them or add videos"
+        f"frames{stride}, the longest of {len(videos)} videos has {longest}; lower them or add videos"
     )
+
+
+# tf.data calls `Windows._read` from its own threads. A call that starts while the interpreter shuts down never gets
+# the GIL, and the iterator that waits for it then blocks the exit of the process forever.
+_exiting = threading.Event()
+_active_calls: set[int] = set()
+_last_call = [float("-inf")]
+
+
+@atexit.register
+def _finish_calls() -> None:
+    """Let reads return at once, and wait until tf.data has filled its buffers and made no call for 0.25 seconds."""
+    _exiting.set()
+    deadline = time.monotonic() + 10
+    while (now := time.monotonic()) < deadline and (_active_calls or now - _last_call[0] < 0.25):
+        time.sleep(0.02)
