@@ -10,8 +10,8 @@ _PUBLIC = {
     "SVG": "svg_tf.models.svg",
     "Outputs": "svg_tf.models.svg",
     "Rollout": "svg_tf.rollout",
-    "BetaSchedule": "svg_tf.training.schedules",
     "LearningRate": "svg_tf.training.schedules",
+    "Schedule": "svg_tf.training.schedules",
     "list_presets": "svg_tf.presets",
 }
 __all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604 - a list of strings
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from svg_tf.models.svg import SVG, Outputs
     from svg_tf.presets import list_presets
     from svg_tf.rollout import Rollout
-    from svg_tf.training.schedules import BetaSchedule, LearningRate
+    from svg_tf.training.schedules import LearningRate, Schedule
 
 
 def __getattr__(name: str) -> Any:

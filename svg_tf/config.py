@@ -150,6 +150,12 @@ class Config:
         0, "steps of the linear rise of beta; 1 or greater with --beta_schedule=linear, else 0", least=0
     )
     beta_cycles: int = _field(4, "cycles of --beta_schedule=cyclical", least=1)
+    scheduled_sampling: float = _field(
+        0.0,
+        "share of the input frames after the context that training replaces with the model's own predictions (parallel "
+        "scheduled sampling, against drift in long rollouts); 0 to 1, 0: teacher forcing as in the paper",
+    )
+    scheduled_sampling_warmup_steps: int = _field(0, "steps of the linear rise of scheduled_sampling from 0", least=0)
     epochs: int = _field(300, "epochs of the whole run, those before a resume included", least=1)
     steps_per_epoch: int = _field(600, "optimizer steps per epoch", least=1)
     validation_steps: int = _field(10, "validation batches after each epoch", least=1)
@@ -282,6 +288,7 @@ class Config:
             f"n_past is {self.n_past}; skip_frame=original uses the frame before the last context frame, so n_past "
             "must be at least 2.",
         )
+        require(self.scheduled_sampling <= 1, f"scheduled_sampling is {self.scheduled_sampling}; it must be 0 to 1.")
         linear = self.beta_schedule == "linear"
         require(
             linear == (self.beta_warmup_steps > 0),

@@ -13,6 +13,7 @@ import tensorflow as tf
 TRAINING_STREAM = 0
 VALIDATION_STREAM = 1
 _ROLLOUT_KEY = 0x5756_4753
+_UNIFORM_KEY = 0x5353 << 32  # above the first word of every seed of step_noise
 
 
 def standard_normal(shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
@@ -32,6 +33,12 @@ def standard_normal(shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Ten
 def step_noise(shape: Sequence[int | tf.Tensor], seed: int, stream: int, step: tf.Tensor) -> tf.Tensor:
     """Return the noise of one training or validation step, float32 of the given shape."""
     return standard_normal(shape, tf.stack([tf.constant(seed * 2 + stream, tf.int64), tf.cast(step, tf.int64)]))
+
+
+def step_uniform(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor) -> tf.Tensor:
+    """Return uniform numbers in [0, 1) for one training step, float32 of the given shape."""
+    key = tf.stack([tf.constant(seed + _UNIFORM_KEY, tf.int64), tf.cast(step, tf.int64)])
+    return tf.random.stateless_uniform(shape, key, alg="philox")
 
 
 def sample_seeds(seed: int, clips: Sequence[int], n_samples: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Small configurations and models that most tests share."""
+"""Small configurations, models and clips that most tests share."""
 
 import os
 
@@ -6,7 +6,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import pytest
-from lively_weights import enliven
 
 from svg_tf.config import Config
 
@@ -32,13 +31,13 @@ SMALL = {
 
 @pytest.fixture
 def small(tmp_path):
-    """Makes a configuration that trains in seconds, with changes: small(prior="fixed")."""
+    """Make a configuration that trains in seconds, with changes: small(prior="fixed")."""
     return lambda **changes: Config(**{**SMALL, "run_dir": str(tmp_path / "run"), **changes})
 
 
 @pytest.fixture
 def clips():
-    """Makes random clips: uint8 [B, T, H, W, C]."""
+    """Make random clips: clips(config) -> uint8 [B, T, H, W, C]."""
 
     def make(config, batch=2, frames=None, seed=0):
         shape = [batch, frames or config.n_frames, config.image_width, config.image_width, config.channels]
@@ -47,7 +46,54 @@ def clips():
     return make
 
 
+TINY = {"image_size": 32, "base_width": 4, "g_dim": 8, "z_dim": 3, "rnn_size": 8, "n_past": 3}
+
+
+@pytest.fixture
+def tiny():
+    """Make a model that runs in milliseconds, with changes: tiny(prior="fixed")."""
+    from svg_tf.models.svg import SVG
+
+    return lambda **changes: SVG(**{**TINY, **changes})
+
+
+@pytest.fixture
+def lively(tiny):
+    """Like tiny, with weights and statistics as spread out as those of a trained model, so that every path matters."""
+    return lambda **changes: enliven(tiny(**changes))
+
+
+@pytest.fixture
+def frames():
+    """Make random clips: frames(model) -> uint8 [B, T, H, W, C]."""
+
+    def make(model, batch=2, length=7, seed=0):
+        shape = [batch, length, model.image_size, model.image_size, model.channels]
+        return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+    return make
+
+
 @pytest.fixture
 def trained_statistics():
-    """Gives a model's weights and batch statistics the spread of a trained one, so that no path is nearly dead."""
+    """Spread out the weights and statistics of a model like those of a trained one."""
     return enliven
+
+
+def enliven(model, seed=0):
+    """Assign random weights and statistics to a model, keep its step, and return it."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        if variable.path.endswith("/step"):
+            continue
+        value = rng.standard_normal(variable.shape)
+        if variable.path.endswith("moving_variance"):
+            value = 0.5 + rng.random(variable.shape)
+        elif len(variable.shape) > 1:
+            value /= np.sqrt(np.prod(variable.shape[:-1]))
+        elif variable.path.endswith("gamma"):
+            value = 1 + 0.1 * value
+        else:
+            value *= 0.1
+        variable.assign(value.astype(np.float32))
+    return model

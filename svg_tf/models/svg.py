@@ -1,7 +1,7 @@
 """Stochastic Video Generation (Denton & Fergus, ICML 2018) as a Keras model."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import math
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
@@ -10,11 +10,20 @@ import tensorflow as tf
 from svg_tf import losses, noise, registry, rollout
 from svg_tf.losses import Losses
 from svg_tf.models import replicas
+from svg_tf.models.batch_norm import frozen_statistics
 from svg_tf.models.lstm import FramePredictor, Gaussian, GaussianLSTM
 from svg_tf.rollout import time_major
 
 PRIORS = ("learned", "fixed", "none")
 SKIP_FRAMES = ("last", "original", "every")
+
+
+class Schedule(Protocol):
+    """A function of the training step, float32 scalar, with its final value; see `svg_tf.Schedule`."""
+
+    final: float
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor: ...
 
 
 class Outputs(NamedTuple):
@@ -160,7 +169,8 @@ class SVG(keras.Model):
     def compile(
         self,
         optimizer: str | keras.optimizers.Optimizer = "adam",
-        beta: float | Callable[[tf.Tensor], tf.Tensor] = 1e-4,
+        beta: float | Schedule = 1e-4,
+        scheduled_sampling: float | Schedule = 0.0,
         jit_compile: bool | str = "auto",
         **kwargs,
     ) -> None:
@@ -169,27 +179,32 @@ class SVG(keras.Model):
         Args:
             optimizer: a Keras optimizer or its name.
             beta: weight of the KL divergence in the objective (equation 6), at least 0; or a schedule, a callable of
-                the training step with an attribute `beta`, the weight that `evaluate` uses.
+                the training step with an attribute `final`, the weight that `evaluate` uses.
+            scheduled_sampling: share of the input frames from frame n_past on that training replaces with the model's
+                own predictions, 0 to 1; or a schedule. Parallel scheduled sampling (Duckworth et al., 2019): a first,
+                teacher-forced pass makes the predictions, and the second pass is trained. 0: teacher forcing.
             jit_compile: compile the training step with XLA; "auto": on GPUs only.
             **kwargs: arguments of `keras.Model.compile`, such as metrics, which compare frames 1 to T-1 with their
                 predictions, float32 [B, T-1, H, W, C].
 
         Raises:
-            ValueError: a loss was passed, or beta is neither a number nor a schedule.
+            ValueError: a loss was passed, or beta or scheduled_sampling is neither in its range nor a schedule.
         """
         if kwargs.pop("loss", None) is not None:
             raise ValueError("SVG minimizes its own objective; call compile() without a loss.")
-        if not hasattr(beta, "beta") and (callable(beta) or not beta >= 0):
-            raise ValueError(
-                f"beta is {beta!r}; it must be a number of 0 or greater, or a schedule such as "
-                "svg_tf.training.schedules.BetaSchedule."
-            )
+        for argument, value, most in (("beta", beta, math.inf), ("scheduled_sampling", scheduled_sampling, 1.0)):
+            if not hasattr(value, "final") and (callable(value) or not 0 <= value <= most):
+                raise ValueError(
+                    f"{argument} is {value!r}; it must be a number from 0 to {most} or a schedule such as "
+                    "svg_tf.Schedule."
+                )
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-        self.beta = beta
+        self.beta, self.scheduled_sampling = beta, scheduled_sampling
 
     def get_compile_config(self) -> dict[str, Any]:
         config = super().get_compile_config()
-        return {**config, "beta": keras.saving.serialize_keras_object(self.beta)} if config else config
+        own = {"beta": self.beta, "scheduled_sampling": self.scheduled_sampling} if config else {}
+        return config | {name: keras.saving.serialize_keras_object(value) for name, value in own.items()}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -231,22 +246,47 @@ class SVG(keras.Model):
         outputs = self._forward(time_major(frames), noise, training)
         return tf.nest.map_structure(_swap_batch_and_time, outputs)
 
-    def _forward(self, frames: tf.Tensor, noise: tf.Tensor | None, training: bool) -> Outputs:
-        """Run `call` on float32 [T, B, H, W, C]; the outputs are time-major, too."""
+    def _forward(
+        self, frames: tf.Tensor, noise: tf.Tensor | None, training: bool, inputs: tf.Tensor | None = None
+    ) -> Outputs:
+        """Run the forward pass on time-major clips; the outputs are time-major, too.
+
+        Args:
+            frames: float32 [T, B, H, W, C].
+            noise: as in `call`.
+            training: as in `call`.
+            inputs: float32 [T-1-P, B, H, W, C], read by the prior and the frame predictor instead of the true frames P
+                to T-2; None: the true frames (teacher forcing). The posterior reads the true frames in either case.
+        """
+        length, n_past = frames.shape[0], self.n_past
+        encoded = frames if inputs is None else tf.concat([frames, inputs], axis=0)
         # Step t uses the skips of frame t-1 as long as frames have their own.
-        h, skips = self.encode(frames, training, min(frames.shape[0] - 1, self.own_skips or frames.shape[0]))
+        own_skips = min(length - 1, self.own_skips or length)
+        if self.own_skips is None and inputs is not None:
+            own_skips = None
+        codes, skips = self.encode(encoded, training, own_skips)
+        h, past = codes[:length], codes[: length - 1]
+        if inputs is not None:
+            past = tf.concat([codes[:n_past], codes[length:]], axis=0)
+            if own_skips is None:
+                skips = [tf.concat([skip[:n_past], skip[length:]], axis=0) for skip in skips]
         batch, z, posterior, prior = tf.shape(h)[1], None, None, None
         if self.posterior is not None:
             posterior, _ = self.posterior(h[1:], self.posterior.initial_state(batch))
             z = posterior[0] if noise is None else losses.sample(posterior, noise)  # [T-1, B, Z]
         if self.prior is not None:
-            prior, _ = self.prior(h[:-1], self.prior.initial_state(batch))
-        g, _ = self.frame_predictor(h[:-1], z, self.frame_predictor.initial_state(batch))  # [T-1, B, G]
+            prior, _ = self.prior(past, self.prior.initial_state(batch))
+        g, _ = self.frame_predictor(past, z, self.frame_predictor.initial_state(batch))  # [T-1, B, G]
         predictions = self.decoder(g, self.decoder.project_skips(skips), training=training)
         return Outputs(predictions, h, g, z, posterior, prior)
 
     def objective(
-        self, frames: tf.Tensor, noise: tf.Tensor | None, beta: float | tf.Tensor, training: bool
+        self,
+        frames: tf.Tensor,
+        noise: tf.Tensor | None,
+        beta: float | tf.Tensor,
+        training: bool,
+        replace: tf.Tensor | None = None,
     ) -> tuple[Losses, tf.Tensor]:
         """Evaluate the objective (equation 6) on a batch.
 
@@ -255,12 +295,18 @@ class SVG(keras.Model):
             noise: float32 [T-1, B, Z]; None: the posterior's mean.
             beta: weight of the KL divergence.
             training: as in `call`.
+            replace: bool [T-1-P, B], which of the input frames P to T-2 are replaced with predictions; None: none.
 
         Returns:
             The losses, and the predictions of frames 1 to T-1, float32 [T-1, B, H, W, C].
         """
-        frames = time_major(frames)
-        outputs = self._forward(frames, noise, training)
+        frames, inputs = time_major(frames), None
+        if replace is not None:
+            with frozen_statistics():
+                first = self._forward(frames, noise, training).predictions
+            predicted = tf.stop_gradient(first[self.n_past - 1 : -1])  # row 0 is frame 1
+            inputs = tf.where(replace[:, :, tf.newaxis, tf.newaxis, tf.newaxis], predicted, frames[self.n_past : -1])
+        outputs = self._forward(frames, noise, training, inputs)
         reconstruction = losses.reconstruction_loss(frames[1:], outputs.predictions)
         kl = tf.zeros([]) if outputs.posterior is None else losses.kl_divergence(outputs.posterior, outputs.prior)
         return Losses(reconstruction + beta * kl, reconstruction, kl), outputs.predictions
@@ -274,8 +320,9 @@ class SVG(keras.Model):
         step = self.step.value
         z_noise = self._step_noise(frames, noise.TRAINING_STREAM, step)
         beta = self.beta(step) if callable(self.beta) else self.beta
+        replace = self._replaced_inputs(frames, step)
         with tf.GradientTape() as tape:
-            result, predictions = self.objective(frames, z_noise, beta, training=True)
+            result, predictions = self.objective(frames, z_noise, beta, training=True, replace=replace)
             # Optimizers add up the gradients of the replicas.
             loss = result.loss if replicas.count() == 1 else result.loss / replicas.count()
             scaled = self.optimizer.scale_loss(loss)
@@ -289,7 +336,7 @@ class SVG(keras.Model):
         frames, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         batch = tf.round(self._loss_tracker.count * replicas.count())  # batches since `reset_metrics`
         z_noise = self._step_noise(frames, noise.VALIDATION_STREAM, batch)
-        beta = tf.constant(getattr(self.beta, "beta", self.beta), tf.float32)
+        beta = tf.constant(getattr(self.beta, "final", self.beta), tf.float32)
         result, predictions = self.objective(frames, z_noise, beta, training=False)
         return self._update_metrics(frames, predictions, result)
 
@@ -334,6 +381,16 @@ class SVG(keras.Model):
         batch = tf.shape(frames)[0] if frames.shape[0] is None else frames.shape[0]
         shape = [frames.shape[1] - 1, batch * replicas.count(), self.z_dim]
         return replicas.own_share(noise.step_noise(shape, self.seed, stream, step))
+
+    def _replaced_inputs(self, frames: tf.Tensor, step: tf.Tensor) -> tf.Tensor | None:
+        """Draw which input frames scheduled sampling replaces: bool [T-1-P, B]; None: it is off."""
+        steps = frames.shape[1] - 1 - self.n_past
+        if steps < 1 or not (callable(self.scheduled_sampling) or self.scheduled_sampling):
+            return None
+        batch = tf.shape(frames)[0] if frames.shape[0] is None else frames.shape[0]
+        uniform = noise.step_uniform([steps, batch * replicas.count(), 1], self.seed, step)
+        share = self.scheduled_sampling(step) if callable(self.scheduled_sampling) else self.scheduled_sampling
+        return replicas.own_share(uniform)[..., 0] < share
 
     def _update_metrics(self, frames: tf.Tensor, predictions: tf.Tensor, result: Losses) -> dict[str, tf.Tensor]:
         trackers = [self._loss_tracker, *self._loss_parts]

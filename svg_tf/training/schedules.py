@@ -44,11 +44,11 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @keras.saving.register_keras_serializable(package="svg_tf")
-class BetaSchedule:
-    """Weight of the KL term over the training.
+class Schedule:
+    """A weight over the training: that of the KL term, or the share of scheduled sampling.
 
     Args:
-        beta: float, the final weight.
+        final: float, the final weight.
         kind: "constant", "linear" (Bowman et al., 2016: a rise from 0 over `warmup_steps`) or "cyclical" (Fu et al.,
             2019: each cycle rises from 0 in its first half and is constant in its second).
         warmup_steps: int, steps of the linear rise.
@@ -57,9 +57,9 @@ class BetaSchedule:
     """
 
     def __init__(
-        self, beta: float, kind: str = "constant", warmup_steps: int = 0, total_steps: int = 1, cycles: int = 4
+        self, final: float, kind: str = "constant", warmup_steps: int = 0, total_steps: int = 1, cycles: int = 4
     ):
-        self.beta = beta
+        self.final = final
         self.kind = kind
         self.warmup_steps = warmup_steps
         self.total_steps = total_steps
@@ -75,20 +75,23 @@ class BetaSchedule:
             share = tf.minimum(1.0, 2.0 * tf.math.floormod(step, period) / period)
         else:
             share = tf.ones_like(step)
-        return self.beta * share
+        return self.final * share
 
     def get_config(self) -> dict:
         """Return the constructor arguments."""
-        return {name: getattr(self, name) for name in ("beta", "kind", "warmup_steps", "total_steps", "cycles")}
+        return {name: getattr(self, name) for name in ("final", "kind", "warmup_steps", "total_steps", "cycles")}
 
     @classmethod
-    def from_config(cls, config: dict) -> "BetaSchedule":
+    def from_config(cls, config: dict) -> "Schedule":
         """Return a schedule with the arguments of `get_config`."""
         return cls(**config)
 
 
+BetaSchedule = Schedule  # until its users have the new name
+
+
 def beta_at(config, step):  # until SVG takes a schedule
     """Return beta of a run's configuration."""
-    return BetaSchedule(
+    return Schedule(
         config.beta, config.beta_schedule, config.beta_warmup_steps, config.total_steps, config.beta_cycles
     )(step)
