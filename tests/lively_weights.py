@@ -7,7 +7,7 @@ def enliven(model, seed=0):
     """Gives a model such weights and statistics; its number of updates stays. Returns it."""
     rng = np.random.default_rng(seed)
     for variable in model.variables:
-        if variable.path.endswith("updates"):
+        if variable.path.endswith(("updates", "step")):
             continue
         value = rng.standard_normal(variable.shape)
         if variable.path.endswith("moving_variance"):

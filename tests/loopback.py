@@ -1,136 +1,231 @@
-"""A small server on this machine alone that speaks TensorFlow Serving's gRPC and REST, for tests and load tests.
+"""A stand-in for TensorFlow Serving on this machine: the official gRPC messages, and REST as its manual describes it.
 
-It takes the official message and service definitions and runs the model through the C++ runtime, as the server does,
-so it shows that clients, signatures and artefact fit together. It is not TensorFlow Serving, and not for others.
+A session runs the model. With batching, TensorFlow's own scheduler merges the requests: `SharedBatchScheduler` behind
+`tf.nondifferentiable_batch_function`, the class that the server's `bundle_factory_util.cc` creates a queue of for each
+signature. What the server's `batching_session.cc` adds to it, and its REST parser, are imitated.
 """
 
+import base64
 import contextlib
-import os
+import json
+import re
 import threading
-from collections.abc import Iterator, Mapping
 from concurrent import futures
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 import numpy as np
 import tensorflow as tf
-from cpp_runtime import CppRuntimeError, SavedModel
-from loopback_rest import RestHandler
-from merging import Merger
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel as SavedModelProto
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from google.protobuf import json_format
+from served_model import Runtime
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
-from svg_tf.serving.grpc_client import UNLIMITED
-
-_HOST = "127.0.0.1"
-_THREADS = 64
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
+MAX_BATCH_SIZE = 32  # of export/serving/batching.config
+_ALLOWED = [1, 2, 4, 8, 16, 32]
+_PATH = re.compile(r"/v1/models/([^/:]+)(/metadata|:predict)?")
+_OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
-class Served:
-    """A model that is loaded, under its name, with or without merging of requests."""
+class ServerError(Exception):
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
 
-    def __init__(self, model: SavedModel, name: str, batching: bool):
-        self.name, self.model = name, model
-        self.merger = Merger(self.model.run) if batching else None
-        saved = SavedModelProto()
-        with open(os.path.join(model.folder, "saved_model.pb"), "rb") as file:
-            saved.ParseFromString(file.read())
-        self.signature_defs = saved.meta_graphs[0].signature_def
 
-    def predict(self, name: str, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Runs a signature.
+class _Served:
+    def __init__(self, folder, batching):
+        self._runtime, self.definitions = Runtime(folder), Runtime(folder).definitions
+        self._merged = {name: self._merging(name) for name in self.definitions} if batching else {}
 
-        Raises:
-            CppRuntimeError: with the code of the answer: 5 no such model, 3 no such signature, or wrong inputs.
-        """
+    def predict(self, name, signature, inputs):
         self.check_name(name)
+        if signature not in self.definitions:
+            raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, f'Serving signature name: "{signature}" not found')
+        expected = sorted(self.definitions[signature].inputs)
+        if sorted(inputs) != expected:
+            raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, f"the inputs are {sorted(inputs)}, not {expected}")
         try:
-            return (self.merger or self.model).run(signature or "serving_default", inputs)
-        except (KeyError, ValueError) as error:
-            raise CppRuntimeError(3, str(error.args[0])) from None
+            if not self._merged:
+                return self._runtime.run(signature, inputs)
+            if len({np.shape(value)[:1] for value in inputs.values()} | {()}) != 2:
+                raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, "Batching requires equal 0th-dimension size")
+            return {key: x.numpy() for key, x in self._merged[signature](**inputs).items()}
+        except tf.errors.OpError as error:
+            raise ServerError(_code(error.error_code), error.message) from None
+        except (TypeError, ValueError) as error:  # a tensor that TensorFlow's Python does not take
+            raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
 
-    def check_name(self, name: str) -> None:
-        """Raises CppRuntimeError where the model is another."""
-        if name != self.name:
-            raise CppRuntimeError(5, f"Servable not found for request: Latest({name})")
+    def check_name(self, name):
+        if name != "svg":
+            raise ServerError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({name})")
+
+    def _merging(self, signature):
+        """The signature behind a batch scheduler, a function of its inputs by name."""
+        definition = self.definitions[signature]
+        inputs, outputs = sorted(definition.inputs), sorted(definition.outputs)
+        dtypes = [tf.as_dtype(definition.outputs[name].dtype) for name in outputs]
+
+        def run(*arrays):
+            try:
+                results = self._runtime.run(signature, dict(zip(inputs, arrays, strict=True)))
+            except tf.errors.OpError as error:
+                raise ValueError(error.message) from None  # becomes INVALID_ARGUMENT
+            return [results[name] for name in outputs]
+
+        @tf.nondifferentiable_batch_function(
+            2, MAX_BATCH_SIZE, 5000, _ALLOWED, 64, autograph=False, enable_large_batch_splitting=False
+        )
+        def merged(*tensors):
+            return tf.numpy_function(run, tensors, dtypes)
+
+        def call(**tensors):
+            return dict(zip(outputs, merged(*(tensors[name] for name in inputs)), strict=True))
+
+        specs = {
+            name: tf.TensorSpec([None] * len(info.tensor_shape.dim), tf.as_dtype(info.dtype), name)
+            for name, info in definition.inputs.items()
+        }
+        return tf.function(call, autograph=False).get_concrete_function(**specs)
 
 
 class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
-    def __init__(self, served: Served):
+    def __init__(self, served):
         self._served = served
 
     def Predict(self, request, context):  # noqa: N802
-        with _told(context):
+        with _aborting(context):
             inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
             spec = request.model_spec
-            outputs = self._served.predict(spec.name, spec.signature_name, inputs)
+            outputs = self._served.predict(spec.name, spec.signature_name or "serving_default", inputs)
             response = predict_pb2.PredictResponse(model_spec=spec)
             for name, value in outputs.items():
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
             return response
 
     def GetModelMetadata(self, request, context):  # noqa: N802
-        with _told(context):
+        with _aborting(context):
             self._served.check_name(request.model_spec.name)
-            definitions = get_model_metadata_pb2.SignatureDefMap(signature_def=self._served.signature_defs)
+            definitions = get_model_metadata_pb2.SignatureDefMap(signature_def=self._served.definitions)
             response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=request.model_spec)
             response.metadata["signature_def"].Pack(definitions)
             return response
 
 
-class _Status(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, served: Served):
-        self._served = served
+class _RestHandler(BaseHTTPRequestHandler):
+    """https://www.tensorflow.org/tfx/serving/api_rest; a subclass has the model as `served`."""
 
-    def GetModelStatus(self, request, context):  # noqa: N802
-        with _told(context):
-            self._served.check_name(request.model_spec.name)
-            response = get_model_status_pb2.GetModelStatusResponse()
-            response.model_version_status.add(version=1, state=get_model_status_pb2.ModelVersionStatus.AVAILABLE)
-            return response
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+
+    def do_GET(self):  # noqa: N802
+        self._answer(self._describe)
+
+    def do_POST(self):  # noqa: N802
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._answer(lambda name, _: self._predict(name, body))
+
+    def log_message(self, *_):
+        pass
+
+    def _answer(self, make):
+        status = 200
+        try:
+            path = _PATH.fullmatch(self.path)
+            if not path:
+                raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, f"Malformed request: {self.path}")
+            content = make(*path.groups())
+        except ServerError as error:
+            status = {grpc.StatusCode.NOT_FOUND: 404, grpc.StatusCode.INVALID_ARGUMENT: 400}.get(error.code, 500)
+            content = {"error": str(error)}
+        data = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _describe(self, name, what):
+        self.served.check_name(name)
+        if not what:
+            return {"model_version_status": [{"version": "1", "state": "AVAILABLE"}]}
+        definitions = {
+            key: json_format.MessageToDict(value, preserving_proto_field_name=True)
+            for key, value in self.served.definitions.items()
+        }
+        return {"model_spec": {"name": name}, "metadata": {"signature_def": {"signature_def": definitions}}}
+
+    def _predict(self, name, body):
+        request = json.loads(body)
+        signature, rows = request.get("signature_name", "serving_default"), "instances" in request
+        self.served.check_name(name)
+        if signature not in self.served.definitions:
+            raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, f'Serving signature name: "{signature}" not found')
+        infos = self.served.definitions[signature].inputs
+        columns = _columns(request["instances"], infos) if rows else request["inputs"]
+        if not isinstance(columns, dict) and len(infos) == 1:  # the only input may come without its name
+            columns = {key: columns for key in infos}
+        try:
+            inputs = {key: _array(value, infos[key].dtype) for key, value in columns.items() if key in infos}
+        except (ValueError, TypeError) as error:
+            raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, f"JSON Parse error: {error}") from None
+        outputs = {key: _listed(value) for key, value in self.served.predict(name, signature, inputs).items()}
+        if len(outputs) == 1:  # a single output comes without its name
+            return {"predictions" if rows else "outputs": next(iter(outputs.values()))}
+        if rows:
+            return {
+                "predictions": [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]
+            }
+        return {"outputs": outputs}
 
 
 class _RestServer(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 128  # the default is 5; more clients than that at once would be turned away
+    request_queue_size = 128
 
 
 @contextlib.contextmanager
-def serve(model: SavedModel, name: str = "svg", batching: bool = False) -> Iterator[tuple[str, str]]:
-    """Serves a SavedModel until the context ends; gives host:port of gRPC and of REST."""
-    served = Served(model, name, batching)
-    server = grpc.server(futures.ThreadPoolExecutor(_THREADS), options=UNLIMITED)
+def serve(folder, batching=False):
+    """Serves a SavedModel as `svg` until the context ends; gives host:port of gRPC and of REST."""
+    served = _Served(folder, batching)
+    server = grpc.server(futures.ThreadPoolExecutor(32), options=_OPTIONS)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Prediction(served), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Status(served), server)
-    port = server.add_insecure_port(f"{_HOST}:0")
+    port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    handler = type("Handler", (RestHandler,), {"served": served})
-    rest = _RestServer((_HOST, 0), handler)
-    thread = threading.Thread(target=rest.serve_forever, daemon=True)
-    thread.start()
+    rest = _RestServer(("127.0.0.1", 0), type("Handler", (_RestHandler,), {"served": served}))
+    threading.Thread(target=rest.serve_forever, daemon=True).start()
     try:
-        yield f"{_HOST}:{port}", f"{_HOST}:{rest.server_port}"
+        yield f"127.0.0.1:{port}", f"127.0.0.1:{rest.server_port}"
     finally:
         rest.shutdown()
         rest.server_close()
         server.stop(None).wait()
-        if served.merger:
-            served.merger.close()
 
 
 @contextlib.contextmanager
-def _told(context: grpc.ServicerContext) -> Iterator[None]:
-    """Makes an error of the request the answer."""
+def _aborting(context):
     try:
         yield
-    except CppRuntimeError as error:
-        context.abort(_CODES[error.code], str(error))
-    except (TypeError, ValueError) as error:  # a tensor whose bytes are not its shape's
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+    except ServerError as error:
+        context.abort(error.code, str(error))
+
+
+def _code(number):
+    return next(code for code in grpc.StatusCode if code.value[0] == number)
+
+
+def _columns(instances, infos):
+    """Every input is stacked along a new first axis; the only input may come without its name."""
+    rows = [row if isinstance(row, dict) and "b64" not in row else {key: row for key in infos} for row in instances]
+    return {key: [row[key] for row in rows] for key in rows[0]}
+
+
+def _array(value, number):
+    dtype = tf.as_dtype(number)
+    if dtype != tf.string:
+        return np.array(value, dtype.as_numpy_dtype)  # lists of unequal lengths raise
+    return np.frompyfunc(lambda item: base64.b64decode(item["b64"]), 1, 1)(np.array(value, object))
+
+
+def _listed(value):
+    if value.dtype != object:
+        return value.tolist()
+    return np.frompyfunc(lambda item: {"b64": base64.b64encode(item).decode()}, 1, 1)(value).tolist()

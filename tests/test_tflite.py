@@ -1,5 +1,4 @@
 import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -7,163 +6,253 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tflite_models
-from PIL import Image
+import tensorflow as tf
+from served_model import make_model, make_run
 
-from svg_tf.config import ConfigError
-from svg_tf.tflite import conversion as tflite_conversion
-from svg_tf.tflite import converter as tflite_converter
-from svg_tf.tflite import device as tflite_device
-from svg_tf.tflite import export as tflite_export
-from svg_tf.tflite import timing as tflite_timing
-from svg_tf.training import checkpoints
+from svg_tf import losses, noise, rollout
+from svg_tf.serving import saving
+from svg_tf.tflite import checks, conversion, eps, export, functions
+from svg_tf.tflite.conversion import ConversionError
+from svg_tf.tflite.interpreter import Interpreter
 
-SCRIPT = Path(__file__).resolve().parents[1] / "export" / "tflite.py"
-
-
-@pytest.fixture
-def trained_run(small, trained_statistics):
-    """Makes a run with weights; its configuration."""
-
-    def make(**changes):
-        config = small(**changes)
-        config.save(config.run_dir)
-        model = tflite_models.make(small, trained_statistics, **changes)
-        weights = checkpoints.named_variables(model, training_state=False)
-        path = os.path.join(checkpoints.folder(config.run_dir), checkpoints.BEST)
-        checkpoints.save(path, {name: variable.numpy() for name, variable in weights.items()})
-        return config
-
-    return make
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ai_edge_litert") is None, reason="not run: needs the package ai-edge-litert"
+)
+HORIZON = 4
+KINDS = [
+    {},
+    {"prior": "none", "channels": 3},
+    {"skip_frame": "every", "n_past": 1},
+    {"prior": "fixed", "skip_frame": "original", "backbone": "vgg", "n_past": 2},
+]
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """Converts in this process and times nothing, but for what a test puts in place."""
-    monkeypatch.setattr(
-        tflite_conversion,
-        "convert",
-        lambda source, names, variant, clips, out: tflite_converter.main(source, variant, clips, out, *names),
-    )
-    times = {"observe": 1.0, "step": 2.0, "rollout": 3.0}
-    monkeypatch.setattr(tflite_timing, "of_tensorflow", lambda *_: times)
-    monkeypatch.setattr(tflite_timing, "milliseconds", lambda call: 1.0)
+def _inputs(model, samples=1, seed=0):
+    """A context [1, P, H, W, C], noise [S, P-1+T, Z] and TensorFlow's Rollout."""
+    shape = [1, model.n_past, model.image_size, model.image_size, model.channels]
+    context = np.random.default_rng(seed).random(shape, np.float32)
+    seeds = tf.constant(noise.sample_seeds(seed, [0], samples))
+    z_noise = noise.rollout_noise(seeds, model.n_past - 1 + HORIZON, model.z_dim)  # [P-1+T, 1, S, Z]
+    return context, z_noise.numpy()[:, 0].transpose(1, 0, 2), rollout.roll_out(model, tf.constant(context), z_noise)
 
 
-def _export(config, **changes):
-    options = {"checkpoint": "best", "variants": ["float32"], "horizon": 3, "calibration_clips": 2, "n_clips": 3}
-    folder = os.path.join(config.run_dir, "export", "tflite")
-    return folder, tflite_export.export(config, **{**options, "tolerance": 100.0, "folder": folder, **changes})
+def _specs(function):
+    return function.structured_input_signature[1]
 
 
-@tflite_models.needs_interpreter
-def test_a_run_becomes_files_a_table_and_a_picture(trained_run, quick):
-    config = trained_run(mixed_precision="bfloat16")
-    folder, rows = _export(config)
-    assert sorted(os.listdir(folder)) == [
-        "futures.gif", "rollout_float32.tflite", "step_float32.tflite", "table.json", "table.md"
-    ]  # fmt: skip
-    assert [row.name for row in rows[:2]] == ["TensorFlow, step", "TensorFlow, rollout"]
-    for row in rows[2:]:
-        assert row.refused is None and row.quality.max_error < 1e-5 and row.quality.psnr_to_tensorflow > 90
-        assert row.size_mb == os.path.getsize(os.path.join(folder, row.name)) / 1e6
-        assert row.quality.psnr == pytest.approx(rows[0].quality.psnr, abs=1e-3)
-    assert json.loads(Path(folder, "table.json").read_text())["rows"][2]["name"] == "step_float32.tflite"
-    assert Image.open(os.path.join(folder, "futures.gif")).n_frames == config.n_past + 3
+def _call(function, **values):
+    return {key: x.numpy() for key, x in function(**{name: values[name] for name in _specs(function)}).items()}
 
 
-@tflite_models.needs_interpreter
-def test_a_variant_that_crashes_the_converter_is_refused_and_the_others_go_on(trained_run, quick, monkeypatch):
-    convert = tflite_conversion.convert
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_observe_and_steps_and_rollout_give_the_frames_of_the_library(kind):
+    model, samples = make_model(**kind), 2
+    built = functions.build(saving.float32_copy(model, unroll=True), HORIZON, samples, prior_stddev=True)
+    context, z_noise, expected = _inputs(model, samples)
+    past = model.n_past - 1
+    state = _call(built["observe"], context=context, eps=z_noise[:, :past])
+    for t in range(HORIZON):
+        outputs = _call(built["step"], eps=z_noise[:, past + t], **state)
+        np.testing.assert_allclose(outputs["frame"], expected.frames[0, :, t], atol=1e-6)
+        if model.prior is not None:
+            stddev = losses.stddev(expected.prior[1])[0, :, t]
+            np.testing.assert_allclose(outputs["prior_stddev"], stddev, atol=1e-5)
+        state |= {name: x for name, x in outputs.items() if name in state}
+    frames = _call(built["rollout"], context=context, eps=z_noise)["frames"]
+    np.testing.assert_allclose(frames, expected.frames[0], atol=1e-6)
+    for function in built.values():
+        for spec in [*_specs(function).values(), *function.structured_outputs.values()]:
+            assert spec.shape.is_fully_defined() and spec.shape.rank <= 5 and spec.dtype == tf.float32
+    assert ("eps" in _specs(built["step"])) == model.has_latent
+    assert ("eps" in _specs(built["observe"])) == (model.has_latent and model.n_past > 1)
+    skips = {name for name in _specs(built["step"]) if name.startswith("skip_terms")}
+    returned = skips & set(built["step"].structured_outputs)
+    assert skips and returned == (skips if model.skip_frame == "every" else set())
+    assert not any(cell.unroll for cell in model.frame_predictor.cells)  # the caller's model is left as it is
 
-    def crashing(source, names, variant, clips, out):
-        if variant == "float16":
-            raise tflite_conversion.ConversionError("the converter crashed: its process was ended by SIGSEGV")
-        convert(source, names, variant, clips, out)
 
-    monkeypatch.setattr(tflite_conversion, "convert", crashing)
-    config = trained_run()
-    stale = Path(config.run_dir, "export", "tflite", "step_float16.tflite")
-    stale.parent.mkdir(parents=True)
-    stale.write_bytes(b"of an earlier export")
-    folder, rows = _export(config, variants=["float16", "float32"])
-    assert [bool(row.refused) for row in rows] == [False, False, True, True, False, False]
-    assert not stale.exists() and os.path.exists(os.path.join(folder, "step_float32.tflite"))
-    assert "step_float16.tflite is not there: the converter crashed: its process was ended by SIGSEGV." in (
-        Path(folder, "table.md").read_text()
-    )
+def _converted(model, folder, variant="float32", names=("observe", "step")):
+    """Saves a model and converts it in this process, which spares an import of TensorFlow; the file's path."""
+    copy, saved_model, out = saving.float32_copy(model, unroll=True), f"{folder}/saved", f"{folder}/{variant}.tflite"
+    saving.save(copy, functions.build(copy, HORIZON), saved_model)
+    context, z_noise, _ = _inputs(model)
+    np.savez(f"{out}.npz", contexts=context, eps=z_noise[np.newaxis])
+    conversion._main(saved_model, variant, f"{out}.npz", out, *names)
+    return out
 
 
-@tflite_models.needs_interpreter
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_float32_file_gives_tensorflows_frames(kind, tmp_path):
+    model = make_model(**kind)
+    context, z_noise, expected = _inputs(model)
+    path = _converted(model, tmp_path, names=("rollout",) if model.n_past == 1 else ("observe", "step"))
+    frames = Interpreter(path).futures(context[0], z_noise)
+    np.testing.assert_allclose(frames, expected.frames[0], atol=1e-5)
+    quality = checks.compare(frames, expected.frames[0].numpy(), expected.frames[0].numpy())
+    assert not checks.find_fault(path, model, "float32", frames, quality, 0.1)
+    assert "bytes of constants" in checks.find_fault(path, model, "dynamic_int8", frames, quality, 0.1)
+
+
+@pytest.mark.parametrize(("variant", "tolerance"), [("float16", 0.01), ("dynamic_int8", 0.1)])
+def test_smaller_weights_give_nearly_the_same_frames(variant, tolerance, tmp_path):
+    model = make_model(base_width=16, rnn_size=32, g_dim=32)
+    context, z_noise, expected = _inputs(model)
+    path = _converted(model, tmp_path, variant)
+    frames = Interpreter(path).futures(context[0], z_noise)
+    error = frames - expected.frames[0].numpy()
+    assert np.abs(error).max() > 0 and np.sqrt(np.mean(error**2)) < tolerance
+    quality = checks.compare(frames, expected.frames[0].numpy(), expected.frames[0].numpy())
+    assert not checks.find_fault(path, model, variant, frames, quality, 100.0)
+
+
+def _quality(psnr=90.0, loss=0.0, error=0.0):
+    return checks.Quality(psnr, loss, error)
+
+
+def test_quality_is_the_psnr_and_its_loss_with_a_standard_error():
+    truth = np.zeros([2, 12, 4, 4, 1], np.float32)
+    reference, frames = truth + 0.1, truth + 0.1
+    frames[0] += 0.01  # squared errors 0.0121 and 0.01, of which the mean is 0.43 dB more than 0.01
+    quality = checks.compare(frames, reference, truth)
+    assert quality.psnr_to_tensorflow == pytest.approx(-10 * np.log10(0.01**2 / 2), abs=1e-3)
+    assert quality.psnr_loss == pytest.approx(10 * np.log10(0.01105 / 0.01), abs=1e-3)
+    assert quality.psnr_loss_error == pytest.approx(10 / np.log(10) * 0.00105 / 0.01, rel=1e-3)
+    assert checks.compare(frames[:1], reference[:1], truth[:1]).psnr_loss_error == 0
+
+
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("frames", "quality", "message"),
     [
-        (
-            lambda model: model.decoder.stem.linear.kernel.assign(model.decoder.stem.linear.kernel * np.nan),
-            "not finite",
-        ),
-        (
-            lambda model: model.encoder.head.linear.kernel.assign(-model.encoder.head.linear.kernel),
-            "from TensorFlow's",
-        ),
+        (np.full(3, np.nan), _quality(), "not finite"),
+        (np.zeros(3), _quality(psnr=79.0), "79.0 dB from TensorFlow's; at least 80"),
+        (np.zeros(3), _quality(loss=0.5, error=0.1), "0.500 ± 0.100 dB below TensorFlow's"),
     ],
 )
-def test_files_of_other_numbers_are_refused(spoil, message, trained_run, quick, monkeypatch):
-    save = tflite_export.tflite_module.save
-
-    def spoiled(model, *arguments, **options):
-        spoil(model)
-        save(model, *arguments, **options)
-
-    monkeypatch.setattr(tflite_export.tflite_module, "save", spoiled)
-    folder, rows = _export(trained_run())
-    assert all(message in row.refused for row in rows[2:])
-    assert sorted(os.listdir(folder)) == ["futures.gif", "table.json", "table.md"]
+def test_a_file_of_other_frames_is_refused(frames, quality, message):
+    assert message in checks.find_fault("not read", None, "float32", frames, quality, 0.1)
 
 
-@tflite_models.needs_interpreter
-def test_a_file_that_the_interpreter_does_not_take_is_refused(trained_run, quick, monkeypatch):
-    def broken(source, names, variant, clips, out):
-        Path(out).write_bytes(b"no file of a model")
+def test_a_loss_within_two_standard_errors_is_not_refused(tmp_path):
+    model = make_model()
+    path = _converted(model, tmp_path)
+    assert not checks.find_fault(path, model, "float32", np.zeros(3), _quality(loss=0.5, error=0.25), 0.1)
 
-    monkeypatch.setattr(tflite_conversion, "convert", broken)
-    _, rows = _export(trained_run())
-    assert all("the interpreter does not take it: the file is no TFLite file" in row.refused for row in rows[2:])
+
+def _converter(monkeypatch, tmp_path, script):
+    """Puts a script in the place of the converter."""
+    path = tmp_path / "converter.py"
+    path.write_text(
+        f"import os, signal, sys\nimport numpy as np\n_, model, variant, trial, out, *names = sys.argv\n{script}\n"
+    )
+    run = subprocess.run
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **options: run([sys.executable, str(path), *command[3:]], **options)
+    )
+    return conversion.convert("m", ["step"], "float32", np.zeros(1), np.zeros(1), str(tmp_path / "out.tflite"))
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "^the converter crashed with SIGSEGV$"),
+        (
+            "print('talk', file=sys.stderr)\nraise ValueError('no such op')",
+            "^the converter failed: ValueError: no such",
+        ),
+        ("sys.exit(3)", "^the converter failed: exit status 3$"),
+    ],
+)
+def test_a_converter_that_fails_or_crashes(script, message, monkeypatch, tmp_path):
+    with pytest.raises(ConversionError, match=message):
+        _converter(monkeypatch, tmp_path, script)
+
+
+def test_the_converter_gets_the_trial_and_returns_frames(monkeypatch, tmp_path):
+    script = "with np.load(trial) as t: assert set(t) == {'contexts', 'eps'}\nnp.savez(trial, frames=7, milliseconds=2)"
+    assert _converter(monkeypatch, tmp_path, script) == (7, 2.0)
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Converts in this process, which spares TensorFlow's import for each file."""
+
+    def convert(saved_model, names, variant, contexts, z_noise, out):
+        if variant == "float16":
+            raise ConversionError("the converter crashed with SIGSEGV")
+        np.savez(f"{out}.npz", contexts=contexts, eps=z_noise)
+        conversion._main(saved_model, variant, f"{out}.npz", out, *names)
+        with np.load(f"{out}.npz") as results:
+            return results["frames"], float(results["milliseconds"])
+
+    monkeypatch.setattr(conversion, "convert", convert)
+
+
+def test_a_refused_file_leaves_the_previous_one_and_the_finished_rows(in_process, tmp_path, monkeypatch):
+    previous = tmp_path / "step_float16.tflite"
+    previous.write_bytes(b"of an earlier export")
+    clips = np.random.default_rng(0).integers(0, 256, [2, 3 + HORIZON, 32, 32, 1], np.uint8)
+    rows = export.export(make_model(), clips, str(tmp_path), variants=["float32", "float16"], horizon=HORIZON)
+    assert [bool(row.refused) for row in rows] == [False, False, True, True]
+    assert previous.read_bytes() == b"of an earlier export" and not (tmp_path / "rollout_float16.tflite").exists()
+    table = (tmp_path / "table.md").read_text()
+    assert "| step_float32.tflite | 0.1" in table
+    assert "- step_float16.tflite was not written: the converter crashed with SIGSEGV." in table
+    assert Interpreter(str(tmp_path / "step_float32.tflite")).names == ["observe", "step"]
+
+
+def test_a_model_that_changes_on_the_way_is_refused(in_process, tmp_path, monkeypatch):
+    save = saving.save
+
+    def spoiled(model, signatures, folder):
+        kernel = model.encoder.trainable_variables[0]
+        kernel.assign(-kernel)
+        save(model, signatures, folder)
+
+    monkeypatch.setattr(saving, "save", spoiled)
+    clips = np.random.default_rng(0).integers(0, 256, [2, 3 + HORIZON, 32, 32, 1], np.uint8)
+    rows = export.export(make_model(), clips, str(tmp_path), variants=["float32"], horizon=HORIZON)
+    assert all("dB from TensorFlow's" in row.refused for row in rows)
+    assert os.listdir(tmp_path) == ["table.md"]
+    with pytest.raises(ConversionError, match="web.tflite is refused: .* dB from TensorFlow's"):
+        export.export_step(make_model(), str(tmp_path / "web.tflite"), batch=3, float16=False)
+
+
+def test_a_step_for_several_futures_of_one_context(tmp_path):
+    """What the browser page loads: shared skip terms, 16-bit weights and the prior's standard deviation."""
+    model = make_model()
+    path = export.export_step(model, str(tmp_path / "web" / "step.tflite"), batch=5)
+    context, z_noise, expected = _inputs(model, samples=5)
+    interpreter = Interpreter(path)
+    state = interpreter.call("observe", {"context": context, "eps": z_noise[:, :2]})
+    assert state["skip_terms_0"].shape[0] == 1 and state["h"].shape[0] == 5
+    outputs = interpreter.call("step", {**state, "eps": z_noise[:, 2]})
+    np.testing.assert_allclose(outputs["frame"], expected.frames[0, :, 0], atol=1e-2)
+    np.testing.assert_allclose(outputs["prior_stddev"], losses.stddev(expected.prior[1])[0, :, 0], rtol=1e-2)
+
+
+def test_philox_gives_the_published_words():
+    # Known answers of Random123, the authors' implementation.
+    words = eps.philox([[0, 0, 0, 0], [0xFFFFFFFF] * 4], (0, 0))
+    assert [hex(word) for word in words[0]] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
+    words = eps.philox([[0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344]], (0xA4093822, 0x299F31D0))
+    assert [hex(word) for word in words[0]] == ["0xd16cfe09", "0x94fdcceb", "0x5001e420", "0x24126ea1"]
+
+
+@pytest.mark.parametrize("seed", [0, 1, (7 << 32) + (123 << 12) + 5, 2**53 - 1])
+def test_the_noise_in_numpy_is_that_of_the_library(seed):
+    drawn = eps.rollout_eps(seed, 7, 5)
+    expected = noise.rollout_noise(tf.constant([[seed]], tf.int64), 7, 5).numpy()[:, 0, 0]
+    assert drawn.shape == (1, 7, 5) and drawn.dtype == np.float32
+    np.testing.assert_allclose(drawn[0], expected, atol=1e-6)
+    np.testing.assert_array_equal(eps.rollout_eps(seed, 4, 5), drawn[:, :4])
 
 
 @pytest.mark.slow
-@tflite_models.needs_interpreter
-def test_the_command_converts_in_other_processes_and_prints_the_table(trained_run):
-    config = trained_run(prior="none")
-    result = _command("--variants=int8", f"--run_dir={config.run_dir}", "--n_clips=2", "--tolerance_db=100")
-    assert result.returncode == 0, result.stderr
-    assert "| step_int8.tflite" in result.stdout and "| TensorFlow, step" in result.stdout
-    assert "is not there" not in result.stdout and "Sharding" not in result.stderr
-
-
-def _command(*flags):
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.run([sys.executable, str(SCRIPT), *flags], capture_output=True, text=True, env=environment)
-
-
-def test_wrong_flags_are_told_in_one_sentence(small, tmp_path):
-    config = small()
-    config.save(config.run_dir)
-    (tmp_path / "file").write_text("")
-    run = f"--run_dir={config.run_dir}"
-    for flags, message in (
-        ((run, "--variants=float32,int4"), "variants has 'int4', but takes some of float32, float16, dynamic_int8"),
-        ((run, "--variants="), "variants has '', but takes some of"),
-        ((run, f"--out={tmp_path}/file"), "is not a folder"),
-        ((f"--run_dir={tmp_path}/none",), "is not a run: it has no config.json"),
-        ((run, "--tolerance_db=-1"), "tolerance_db"),
-    ):
-        result = _command(*flags)
-        assert result.returncode == 1 and message in result.stderr and "Traceback" not in result.stderr, result.stderr
-
-
-def test_an_interpreter_that_is_not_installed_is_told(monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ai_edge_litert" else find(name))
-    with pytest.raises(ConfigError, match=r"ai-edge-litert, the interpreter, is not installed; pip install 'svg_tf"):
-        tflite_device.require_interpreter()
+def test_the_command_converts_in_other_processes_and_prints_the_table(tmp_path):
+    config = make_run(tmp_path / "run", prior="none")
+    command = [sys.executable, "-m", "svg_tf", "export-tflite", f"--run_dir={config.run_dir}", "--checkpoint=latest"]
+    flags = ["--n_clips=2", "--variant=dynamic_int8", "--tolerance_db=100"]
+    done = subprocess.run([*command, *flags], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "| step_dynamic_int8.tflite" in done.stdout and "was not written" not in done.stdout
+    assert Path(config.run_dir, "export", "tflite", "rollout_dynamic_int8.tflite").exists()

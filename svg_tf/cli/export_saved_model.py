@@ -2,9 +2,9 @@
 
 from absl import flags
 
-from svg_tf.cli import flags as command
 from svg_tf.cli import run_flags
 
+flags.adopt_module_key_flags(run_flags)  # --help shows them
 _OUT = flags.DEFINE_string("out", "", "folder of the versions; empty: RUN_DIR/export")
 _VERSION = flags.DEFINE_integer("version", 0, "version to write; 0: the latest plus one", lower_bound=0)
 _HORIZON = flags.DEFINE_integer(
@@ -35,8 +35,3 @@ def run() -> None:
     folder = exporting.export(model, base, limits, version=_VERSION.value or None, origin=run_flags.checkpoint())
     print(f"wrote {folder}: {limits.n_samples} futures of {limits.horizon} frames by default,")
     print(f"  at most {limits.max_samples} futures and {limits.max_frames} frames a request")
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; argv defaults to sys.argv."""
-    command.run(run, argv)

@@ -6,11 +6,11 @@ import sys
 
 from absl import flags
 
-from svg_tf.cli import flags as command
 from svg_tf.cli import run_flags
 from svg_tf.serving import ExportError
 from svg_tf.tflite.conversion import VARIANTS
 
+flags.adopt_module_key_flags(run_flags)  # --help shows them
 _VARIANTS = flags.DEFINE_multi_enum(
     "variant",
     list(VARIANTS),
@@ -51,8 +51,3 @@ def run() -> None:
     print(f"wrote {folder}")
     if all(row.refused for row in rows):
         sys.exit("error: every file was refused; the table says why")
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; argv defaults to sys.argv."""
-    command.run(run, argv)

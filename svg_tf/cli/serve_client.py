@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from svg_tf.cli import flags as command
 from svg_tf.cli import run_flags
 from svg_tf.serving import ExportError
 
 if TYPE_CHECKING:
     import numpy as np
 
+flags.adopt_module_key_flags(run_flags)  # --help shows them
 _PORTS = {"rest": 8501, "grpc": 8500}
 _SHOWN = 8
 
@@ -101,8 +101,3 @@ def _write_gif(clip: "np.ndarray", futures: "np.ndarray", n_past: int) -> None:
     for number, future in enumerate(futures[:_SHOWN], start=1):
         rows.append(Row(f"Sample {number}", np.concatenate([clip[:n_past], future])))
     visualization.write_gif(_OUT.value, visualization.animation([rows], n_past))
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; argv defaults to sys.argv."""
-    command.run(run, argv)

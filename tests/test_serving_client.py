@@ -1,0 +1,87 @@
+"""The commands `export-saved-model` and `serve-client`, as a user runs them."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from served_model import exported, make_run
+
+from svg_tf.serving.client import decode_png, encode_png
+
+
+def run(command, *arguments):
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    line = [sys.executable, "-m", "svg_tf", command, *arguments]
+    return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def addresses():
+    pytest.importorskip("tensorflow_serving", reason="not run: needs the package tensorflow-serving-api")
+    import loopback
+
+    with loopback.serve(exported().folder) as found:
+        yield found
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_files_keep_every_pixel(channels):
+    frame = np.random.default_rng(0).integers(0, 256, [32, 32, channels], np.uint8)
+    np.testing.assert_array_equal(decode_png(encode_png(frame), channels), frame)
+
+
+@pytest.mark.slow
+def test_a_run_is_exported_and_a_test_clip_continued_over_grpc(addresses, tmp_path):
+    config = make_run(tmp_path / "a run ü")
+    done = run("export-saved-model", f"--run_dir={config.run_dir}", "--checkpoint=latest", "--max_samples=7")
+    assert done.returncode == 0, done.stderr
+    assert "export/1: 4 futures of 6 frames" in done.stdout and "at most 7 futures and 65536 frames" in done.stdout
+    assert "Traceback" not in done.stderr and "deprecated" not in done.stderr
+    out = tmp_path / "futures.gif"
+    done = run(
+        "serve-client", f"--run_dir={config.run_dir}", "--protocol=grpc", f"--server={addresses[0]}", f"--out={out}"
+    )
+    assert done.returncode == 0, done.stderr
+    with Image.open(out) as image:
+        assert image.n_frames == 3 + 4
+
+
+def test_a_video_is_continued_over_rest(addresses, tmp_path):
+    np.save(tmp_path / "video.npy", np.random.default_rng(0).integers(0, 256, [9, 40, 50], np.uint8))
+    out = tmp_path / "futures.gif"
+    video, server = f"--video={tmp_path}/video.npy", f"--server={addresses[1]}"
+    done = run("serve-client", video, server, f"--out={out}", "--n_samples=3", "--horizon=5")
+    assert done.returncode == 0, done.stderr
+    assert "3 futures of 5 frames" in done.stdout
+    with Image.open(out) as image:
+        assert image.n_frames == 3 + 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--video=x.mp4", "--signature=future", "--horizon=3"], "leave --horizon out"),
+        (["--video=x.mp4", "--server=127.0.0.1:9"], "no server answers at 127.0.0.1:9"),
+        (["--video=x.mp4", "--out=/tmp"], "--out is /tmp, which is a folder"),
+    ],
+)
+def test_a_request_that_cannot_work_gets_a_sentence(arguments, message):
+    done = run("serve-client", *arguments)
+    assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_video_that_is_too_short_or_missing(addresses, tmp_path):
+    np.save(tmp_path / "short.npy", np.zeros([2, 32, 32], np.uint8))
+    server = f"--server={addresses[1]}"
+    done = run("serve-client", f"--video={tmp_path}/short.npy", server)
+    assert "short.npy has 2 frames; the model needs 3" in done.stderr and "Traceback" not in done.stderr
+    done = run("serve-client", f"--video={tmp_path}/missing.mp4", server)
+    assert "missing.mp4" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_export_to_a_bucket_is_refused_before_tensorflow_is_loaded():
+    done = run("export-saved-model", "--run_dir=nowhere", "--out=gs://bucket/svg")
+    assert done.returncode == 1 and "gs://bucket/svg is not a local folder" in done.stderr

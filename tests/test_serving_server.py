@@ -1,0 +1,256 @@
+"""The same tests on the stand-in, and on a real TensorFlow Serving if TF_MODEL_SERVER names one.
+
+TF_MODEL_SERVER is the command of a server, to which flags are added, for example /usr/bin/tensorflow_model_server, or
+HOST:GRPC_PORT:REST_PORT of a server that already serves the model. `tests/serve_in_docker.sh` sets it for Docker.
+"""
+
+import contextlib
+import json
+import os
+import shlex
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from served_model import LIMITS, exported, request
+
+from svg_tf import rollout
+from svg_tf.serving import ExportError
+from svg_tf.serving.client import GrpcClient, ModelShape, RestClient, draw_futures
+
+pytest.importorskip("tensorflow_serving", reason="not run: needs the package tensorflow-serving-api")
+
+import loopback  # noqa: E402
+
+CONFIG = Path(__file__).resolve().parents[1] / "export" / "serving"
+REAL = os.environ.get("TF_MODEL_SERVER", "")
+
+
+def _free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _wait_until_available(url, process=None):
+    end = time.monotonic() + 180
+    while True:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+            if json.load(answer)["model_version_status"][0]["state"] == "AVAILABLE":
+                return
+        assert time.monotonic() < end and (process is None or process.poll() is None), f"no model at {url}"
+        time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def _real_server(folder, batching):
+    if REAL.count(":") == 2 and "/" not in REAL:
+        host, grpc_port, rest_port = REAL.split(":")
+        _wait_until_available(f"http://{host}:{rest_port}/v1/models/svg")
+        yield f"{host}:{grpc_port}", f"{host}:{rest_port}"
+        return
+    grpc_port, rest_port = _free_port(), _free_port()
+    command = [*shlex.split(REAL), f"--port={grpc_port}", f"--rest_api_port={rest_port}", "--model_name=svg"]
+    command.append(f"--model_base_path={os.path.dirname(folder)}")
+    if batching:
+        command += ["--enable_batching=true", f"--batching_parameters_file={CONFIG / 'batching.config'}"]
+    process = subprocess.Popen(command)
+    try:
+        _wait_until_available(f"http://127.0.0.1:{rest_port}/v1/models/svg", process)
+        yield f"127.0.0.1:{grpc_port}", f"127.0.0.1:{rest_port}"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.fixture(scope="module", params=["stand-in", "stand-in, batching", "real", "real, batching"])
+def server(request):
+    kind, _, batching = request.param.partition(", ")
+    if kind == "real" and not REAL:
+        pytest.skip("not run: TF_MODEL_SERVER names no server")
+    if kind == "real" and batching and REAL.count(":") == 2 and "TF_MODEL_SERVER_BATCHING" not in os.environ:
+        pytest.skip("not run: the server that runs already was started without batching")
+    model, folder, _ = exported()
+    start = _real_server if kind == "real" else loopback.serve
+    with start(folder, bool(batching)) as (grpc_address, rest_address):
+        clients = [GrpcClient(grpc_address, timeout=120), RestClient(rest_address, timeout=120)]
+        yield model, clients, bool(batching), rest_address
+
+
+def _expected(model, inputs):
+    return rollout.generate(model, inputs["context"], int(inputs["horizon"][0]), inputs["seeds"]).frames
+
+
+def _post(address, body):
+    data = json.dumps(body).encode()
+    with urllib.request.urlopen(f"http://{address}/v1/models/svg:predict", data, timeout=120) as answer:
+        return json.load(answer)
+
+
+def test_the_shape_comes_from_the_servers_metadata(server):
+    for client in server[1]:
+        assert client.shape() == ModelShape((3, 32, 32, 1), LIMITS.horizon)
+
+
+def test_frames_over_grpc_and_rest(server):
+    model, clients, _, _ = server
+    inputs = request(model)
+    by_row = {"context": inputs["context"], "seed": inputs["seeds"][:, 0]}
+    for client in clients:
+        answer = client.predict("futures", inputs)
+        np.testing.assert_allclose(answer["frames"], _expected(model, inputs), atol=1e-6)
+        assert answer["prior_stddev"].shape == (2, 3, 4, 3)
+        first = client.predict("future", by_row)["frames"]
+        np.testing.assert_allclose(first, answer["frames"][:, 0], atol=1e-6)
+
+
+def test_rest_rows_and_columns_as_curl_sends_them(server):
+    model, _, _, address = server
+    inputs = request(model, rows=2)
+    context = inputs["context"].tolist()
+    expected = model.generate(inputs["context"], LIMITS.horizon, LIMITS.n_samples)
+    rows = _post(address, {"instances": [{"context": row} for row in context]})["predictions"]
+    np.testing.assert_allclose(rows, expected, atol=1e-5)
+    np.testing.assert_allclose(_post(address, {"inputs": {"context": context}})["outputs"], expected, atol=1e-5)
+    instances = [{"context": row, "seed": 3} for row in context]
+    answer = _post(address, {"signature_name": "future", "instances": instances})["predictions"]
+    assert np.shape(answer) == (2, LIMITS.horizon, 32, 32, 1)
+
+
+@pytest.mark.parametrize("signature", ["futures", "future", "futures_png"])
+def test_futures_of_a_clip(server, signature):
+    model, clients, _, _ = server
+    clip = np.random.default_rng(0).integers(0, 256, [3, 32, 32, 1], np.uint8)
+    expected = rollout.generate(model, clip[np.newaxis], LIMITS.horizon, np.array([[5, 6, 7]])).frames[0]
+    for client in clients:
+        frames = draw_futures(client, clip, [5, 6, 7], signature=signature)
+        np.testing.assert_allclose(frames, expected, atol=0.5 / 255 + 1e-5 if signature == "futures_png" else 1e-5)
+
+
+def test_an_answer_of_many_megabytes_arrives_over_grpc(server):
+    model, clients, _, _ = server
+    answer = clients[0].predict("futures", request(model, rows=1, samples=60, horizon=16))["frames"]
+    assert answer.nbytes > 3.9e6 and np.array(answer[0, -1, -1]).any()
+
+
+def test_wrong_requests_get_a_sentence_and_the_next_request_an_answer(server):
+    model, clients, _, _ = server
+    inputs = request(model)
+    wrong = {
+        "not compatible|incompatible|shape": {**inputs, "context": inputs["context"][:, :2]},
+        "finite numbers": {**inputs, "context": inputs["context"] * np.nan},
+        "at most 1000 frames": {**inputs, "horizon": np.full(2, 10**9, np.int32)},
+        "seeds|inputs|input": {"context": inputs["context"]},
+    }
+    for client in clients:
+        for message, bad in wrong.items():
+            with pytest.raises(ExportError, match=f"refused the request: .*({message})"):
+                client.predict("futures", bad)
+        with pytest.raises(ExportError, match="nothing"):
+            client.predict("nothing", inputs)
+        assert client.predict("futures", inputs)["frames"].shape == (2, 3, 4, 32, 32, 1)
+
+
+def test_more_rows_than_a_batch_holds(server):
+    model, clients, batching, _ = server
+    rows = loopback.MAX_BATCH_SIZE + 1
+    inputs = {"context": request(model, rows=rows)["context"], "seed": np.arange(rows)}
+    if batching:
+        with pytest.raises(ExportError, match="Task size 33 is larger than maximum input batch size 32"):
+            clients[0].predict("future", inputs)
+    else:
+        assert clients[0].predict("future", inputs)["frames"].shape[0] == rows
+
+
+def _all_at_once(calls):
+    """Runs functions in threads of their own; the results, or the errors."""
+    results = [None] * len(calls)
+
+    def run(number):
+        try:
+            results[number] = calls[number]()
+        except ExportError as error:
+            results[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_clients_at_once_get_their_own_frames(server):
+    model, clients, _, _ = server
+    requests = [request(model, rows=1 + seed % 2, seed=seed) for seed in range(12)]
+
+    def ask(number):
+        inputs = {"context": requests[number]["context"], "seed": requests[number]["seeds"][:, 0]}
+        return clients[number % 2].predict("future", inputs)["frames"]
+
+    answers = _all_at_once([lambda number=number: ask(number) for number in range(12)])
+    for inputs, answer in zip(requests, answers, strict=True):
+        np.testing.assert_allclose(answer, _expected(model, inputs)[:, 0], atol=1e-6)
+
+
+def test_different_numbers_of_seeds_cannot_be_merged(server):
+    """Which requests meet in a batch is a matter of time, so one failure in several rounds shows the rule."""
+    model, clients, batching, _ = server
+    requests = [request(model, rows=1, samples=samples) for samples in (1, 2, 3)] * 4
+    calls = [lambda inputs=inputs: clients[0].predict("futures", inputs)["frames"].shape for inputs in requests]
+    answers = [answer for _ in range(4 if batching else 1) for answer in _all_at_once(calls)]
+    errors = [str(answer) for answer in answers if isinstance(answer, ExportError)]
+    assert bool(errors) == batching, errors
+    for error in errors:
+        assert "Dimensions of inputs should match" in error or "different shapes and padding is turned off" in error
+
+
+def test_a_model_that_is_not_served(server):
+    _, (grpc_client, rest_client), _, _ = server
+    for client in (GrpcClient(grpc_client._server, "other"), RestClient(rest_client._server, "other")):
+        with pytest.raises(ExportError, match="has no model other"):
+            client.shape()
+
+
+def test_a_server_that_is_not_there():
+    address = f"127.0.0.1:{_free_port()}"
+    for client in (GrpcClient(address, timeout=5), RestClient(address, timeout=5)):
+        with pytest.raises(ExportError, match=f"no server answers at {address}"):
+            client.shape()
+
+
+def test_a_server_that_does_not_answer_in_time():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        for client in (GrpcClient(address, timeout=0.3), RestClient(address, timeout=0.3)):
+            with pytest.raises(ExportError, match=f"no answer from {address} within 0.3 s|no server answers"):
+                client.shape()
+
+
+def test_grpc_without_its_package(monkeypatch):
+    for name in ("tensorflow_serving", "tensorflow_serving.apis"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    with pytest.raises(ExportError, match="gRPC needs tensorflow-serving-api .* or use REST"):
+        GrpcClient("localhost:8500")
+
+
+def test_the_servers_configuration_is_valid_and_agrees_with_the_export():
+    configs = pytest.importorskip("tensorflow_serving.config.model_server_config_pb2")
+    from google.protobuf import text_format
+
+    message = text_format.Parse((CONFIG / "models.config").read_text(), configs.ModelServerConfig())
+    (model,) = message.model_config_list.config
+    assert (model.name, model.base_path, model.model_platform) == ("svg", "/models/svg", "tensorflow")
+    batching = (CONFIG / "batching.config").read_text()
+    assert f"max_batch_size {{ value: {loopback.MAX_BATCH_SIZE} }}" in batching
+    assert [int(line.split()[1]) for line in batching.splitlines() if line.startswith("allowed")][-1] == 32
+    compose = (CONFIG / "docker-compose.yml").read_text()
+    assert "/export:/models/svg:ro" in compose and "latest" not in compose

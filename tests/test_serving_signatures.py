@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from served_model import LIMITS, exported, request
+
+from svg_tf import losses, noise, rollout
+from svg_tf.serving.client import decode_png, encode_png
+
+KINDS = [{}, {"prior": "none", "skip_frame": "every", "n_past": 1, "backbone": "vgg", "channels": 3}]
+TABLE = {
+    "serving_default": ({"context": "float32"}, {"frames": "float32"}),
+    "future": ({"context": "float32", "seed": "int64"}, {"frames": "float32"}),
+    "futures": (
+        {"context": "float32", "seeds": "int64", "horizon": "int32"},
+        {"frames": "float32", "prior_stddev": "float32"},
+    ),
+    "futures_png": ({"context_bytes": "string", "seeds": "int64"}, {"frames_bytes": "string"}),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=str)
+def kind(request):
+    return exported(**request.param)
+
+
+def _close(actual, expected, atol=1e-6):
+    np.testing.assert_allclose(actual, expected, atol=atol, rtol=0)
+
+
+def _rows(inputs, rows):
+    return {name: value[rows] for name, value in inputs.items()}
+
+
+def test_the_table_of_signatures():
+    definitions = exported().runtime.definitions
+    for name, (inputs, outputs) in TABLE.items():
+        for infos, expected in ((definitions[name].inputs, inputs), (definitions[name].outputs, outputs)):
+            assert {key: tf.as_dtype(info.dtype).name for key, info in infos.items()} == expected
+    assert set(definitions) == set(TABLE)
+
+
+def test_every_input_and_output_begins_with_a_free_batch_axis(kind):
+    for definition in kind.runtime.definitions.values():
+        for info in [*definition.inputs.values(), *definition.outputs.values()]:
+            assert info.tensor_shape.dim[0].size == -1
+
+
+def test_futures_are_those_of_the_library(kind):
+    inputs = request(kind.model)
+    answer = kind.runtime.run("futures", inputs)
+    expected = rollout.generate(kind.model, inputs["context"], 4, inputs["seeds"])
+    assert answer["frames"].shape[:3] == (2, 3, 4) and answer["frames"].std() > 0.02
+    _close(answer["frames"], expected.frames)
+    assert ("prior_stddev" in answer) == (kind.model.prior is not None)
+    if "prior_stddev" in answer:
+        _close(answer["prior_stddev"], losses.stddev(expected.prior[1]), atol=1e-5)
+
+
+def test_the_first_request_needs_only_a_context(kind):
+    context = request(kind.model)["context"]
+    frames = kind.runtime.run("serving_default", {"context": context})["frames"]
+    assert frames.shape[:3] == (2, LIMITS.n_samples, LIMITS.horizon)
+    _close(frames, kind.model.generate(context, LIMITS.horizon, LIMITS.n_samples, seed=0))
+
+
+def test_one_row_for_each_future_draws_the_same_frames(kind):
+    inputs = request(kind.model)
+    expected = kind.runtime.run("futures", inputs)["frames"].reshape(6, 4, *inputs["context"].shape[2:])
+    by_row = {"context": np.repeat(inputs["context"], 3, axis=0), "seed": inputs["seeds"].reshape(-1)}
+    _close(kind.runtime.run("future", by_row)["frames"], expected)
+
+
+def test_rows_do_not_depend_on_the_rows_that_they_are_merged_with(kind):
+    first, second = request(kind.model, rows=2), request(kind.model, rows=3, seed=1)
+    inputs = [{"context": part["context"], "seed": part["seeds"][:, 0]} for part in (first, second)]
+    merged = {name: np.concatenate([part[name] for part in inputs]) for name in inputs[0]}
+    padded = {name: np.concatenate([value, value[:1], value[:1], value[:1]]) for name, value in merged.items()}
+    frames = kind.runtime.run("future", padded)["frames"]
+    _close(kind.runtime.run("future", inputs[0])["frames"], frames[:2])
+    _close(kind.runtime.run("future", inputs[1])["frames"], frames[2:5])
+    whole = kind.runtime.run("futures", second)["frames"]
+    _close(kind.runtime.run("futures", _rows(second, [1]))["frames"], whole[1:2])
+    fewer = {**second, "seeds": second["seeds"][:, [2, 0]], "horizon": np.full(3, 2, np.int32)}
+    _close(kind.runtime.run("futures", fewer)["frames"], whole[:, [2, 0], :2])
+
+
+def test_seeds_decide_the_noise():
+    model, _, runtime = exported()
+    inputs = request(model, rows=1, samples=2)
+    frames = runtime.run("futures", inputs)["frames"]
+    np.testing.assert_array_equal(runtime.run("futures", inputs)["frames"], frames)
+    other = runtime.run("futures", {**inputs, "seeds": inputs["seeds"] + 1})["frames"]
+    assert np.abs(other - frames).max() > 1e-3 and np.abs(frames[:, 0] - frames[:, 1]).max() > 1e-3
+
+
+def test_seeds_survive_clients_that_count_in_doubles():
+    largest = noise.sample_seeds(2**31 - 1, [2**20 - 1], 4096)
+    assert largest.min() >= 0 and largest.max() < 2**53
+
+
+def test_png_files_in_and_out(kind):
+    inputs, channels = request(kind.model), kind.model.channels
+    pictures = np.round(255 * inputs["context"]).astype(np.uint8)
+    files = np.empty(pictures.shape[:2], object)
+    for index in np.ndindex(files.shape):
+        files[index] = encode_png(pictures[index])
+    answer = kind.runtime.run("futures_png", {"context_bytes": files, "seeds": inputs["seeds"]})["frames_bytes"]
+    decoded = np.array([[[decode_png(file, channels) for file in future] for future in row] for row in answer])
+    exact = kind.runtime.run("futures", {**inputs, "context": pictures / np.float32(255)})["frames"]
+    assert np.abs(decoded - 255 * exact).max() < 0.501
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"context": np.zeros([2, 2, 32, 32, 1], np.float32)}, "not compatible with expected shape"),
+        ({"context": np.full([2, 3, 32, 32, 1], np.nan, np.float32)}, "finite numbers in"),
+        ({"context": np.full([2, 3, 32, 32, 1], 200, np.float32)}, "divide bytes by 255"),
+        ({"context": np.zeros([0, 3, 32, 32, 1], np.float32)}, "one row for each context|at least one row"),
+        ({"seeds": np.zeros([3, 1], np.int64)}, "seeds must have one row for each context"),
+        ({"seeds": np.zeros([2, 0], np.int64)}, "at least one column"),
+        ({"horizon": np.array([4], np.int32)}, "horizon must have one row for each context"),
+        ({"horizon": np.array([4, 5], np.int32)}, "horizon must be the same number in each row"),
+        ({"horizon": np.array([0, 0], np.int32)}, "horizon must be at least 1"),
+        ({"seeds": np.zeros([2, 33], np.int64)}, r"at most 64 futures a request \(B \* S\), not\] \[66\]"),
+        ({"horizon": np.full(2, 167, np.int32)}, r"at most 1000 frames a request \(B \* S \* T\), not\] \[1002\]"),
+        # 40 terabytes of frames: refused before anything is allocated.
+        ({"horizon": np.full(2, 2**31 - 1, np.int32)}, r"at most 1000 frames .*\[12884901882\]"),
+    ],
+)
+def test_a_wrong_request_is_refused_in_one_sentence(changes, message):
+    model, _, runtime = exported()
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        runtime.run("futures", request(model) | changes)
+
+
+@pytest.mark.parametrize("file", [b"garbage", b""])
+def test_bytes_that_are_not_a_png_of_the_right_size_are_refused(file):
+    inputs = {"context_bytes": np.full([2, 3], file, object), "seeds": np.zeros([2, 1], np.int64)}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="PNG files of 32x32 pixels"):
+        exported().runtime.run("futures_png", inputs)
+    other_size = encode_png(np.zeros([32, 64, 1], np.uint8))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="PNG files of 32x32 pixels"):
+        exported().runtime.run("futures_png", inputs | {"context_bytes": np.full([2, 3], other_size, object)})
+
+
+def test_the_limits_hold_for_every_signature():
+    _, _, runtime = exported()
+    context = np.zeros([22, 3, 32, 32, 1], np.float32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"not\] \[66\]"):
+        runtime.run("serving_default", {"context": context})
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"not\] \[66\]"):
+        runtime.run("future", {"context": np.repeat(context, 3, axis=0), "seed": np.zeros(66, np.int64)})
