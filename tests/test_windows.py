@@ -1,21 +1,27 @@
-"""Tests of svg_tf/data/windows.py."""
+"""Tests of svg_tf/data/windows.py and svg_tf/data/stored_video.py."""
+
+import io
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from svg_tf.config import Config
-from svg_tf.data import windows as windows_lib
 from svg_tf.data.errors import DataError
-from svg_tf.data.stored_video import Collection, StoredVideo, contiguous_spans
+from svg_tf.data.stored_video import Collection, StoredVideo, contiguous_spans, divide
 from svg_tf.data.windows import Windows
 
 CONFIG = Config(dataset="videos", n_past=2, n_future=3, n_eval=8, data_dir="DIR", seed=5)
+BOTH = ("validation", "test")
 
 
 @pytest.fixture
 def videos(tmp_path):
-    """Makes videos of these lengths, of 1x1 frames: the video's number and the frame's, in two files."""
+    """Make videos of these lengths with frames of one pixel: number of the video, number of the frame, 0."""
 
     def make(*lengths):
         made = []
@@ -37,7 +43,7 @@ def places(source, count, first=0):
     return video.numpy(), start.numpy()
 
 
-def test_a_clip_is_consecutive_frames_of_the_video_and_place_that_were_drawn(videos):
+def test_a_clip_is_consecutive_frames_from_the_drawn_place(videos):
     source = windows(videos(9, 30, 12))
     frames = source.frames(tf.range(40, dtype=tf.int64))
     video, start = places(source, 40)
@@ -55,78 +61,208 @@ def test_a_stride_takes_every_nth_frame(videos):
     assert set(frames[frames[:, 0, 0] == 1][:, 0, 1]) == {0}  # 13 frames leave one place
 
 
-def test_every_epoch_takes_every_video_once_in_an_order_of_its_own(videos):
+def test_every_epoch_visits_every_video_in_a_different_order(videos):
     video, _ = places(windows(videos(*[10] * 13)), 13 * 40)
     epochs = video.reshape(40, 13)
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(13), (40, 1)))
     assert len({tuple(epoch) for epoch in epochs}) == 40
-
-
-def test_by_length_a_video_is_taken_once_an_epoch_for_every_clip_that_fits(videos):
     video, _ = places(windows(videos(5, 9, 10, 26), by_length=True), 9 * 10)
-    for epoch in video.reshape(10, 9):
+    for epoch in video.reshape(10, 9):  # once for every clip that fits
         assert np.bincount(epoch).tolist() == [1, 1, 2, 5]
 
 
+def test_places_are_those_of_tensorflows_own_operations_for_one_clip(videos):
+    source = windows(videos(9, 30, 12, 22))
+    for index in (0, 3, 1234, 2**40):
+        epoch, place = divmod(index, 4)
+        key = tf.random.stateless_uniform([2], [5, -1 - epoch], None, None, tf.int32, alg="philox")
+        video = int(tf.random.experimental.index_shuffle(tf.constant(place, tf.int64), key, tf.constant(3, tf.int64)))
+        bits = tf.random.stateless_uniform([], [5, index], None, None, tf.uint32, alg="philox")
+        expected = (video, int(bits) % (len(source.videos[video]) - 4))
+        assert tuple(values[0] for values in places(source, 1, index)) == expected
+
+
 def test_all_places_of_a_video_are_equally_likely(videos):
-    _, start = places(windows(videos(14)), 5000)
-    counts = np.bincount(start, minlength=10)
+    counts = np.bincount(places(windows(videos(14)), 5000)[1], minlength=10)
     assert len(counts) == 10
-    expected = 5000 / 10
-    assert ((counts - expected) ** 2 / expected).sum() < 28  # chi-square of 9 degrees of freedom, 0.1 %
+    assert ((counts - 500) ** 2 / 500).sum() < 28  # chi-square of 9 degrees of freedom, 0.1 %
 
 
-def test_a_clip_depends_on_its_index_alone(videos):
+def test_a_clip_depends_on_its_index_only(videos):
     source = windows(videos(9, 30, 12, 22))
     together = source.frames(tf.range(50, dtype=tf.int64)).numpy()
     for index in (0, 3, 17, 49):
         np.testing.assert_array_equal(source.frames(tf.constant([index], tf.int64))[0], together[index])
-    far = 2**40
-    np.testing.assert_array_equal(places(source, 4, far)[1][3:], places(source, 1, far + 3)[1])
 
 
-def test_training_depends_on_the_seed_and_what_is_held_out_does_not(videos):
+def test_training_depends_on_the_seed_and_held_out_splits_do_not(videos):
     given, other = videos(9, 30, 12, 22, 17), CONFIG.replace(seed=6)
     for split, same in (("train", False), ("validation", True), ("test", True)):
         one, two = (np.stack(places(windows(given, split, config), 30)) for config in (CONFIG, other))
         assert (one == two).all() == same, split
-    drawn = [
-        np.stack(places(windows(given, split, CONFIG.replace(seed=0, n_eval=5)), 30))
-        for split in ("train", "validation", "test")
-    ]
-    assert not (drawn[0] == drawn[1]).all() and not (drawn[1] == drawn[2]).all() and not (drawn[0] == drawn[2]).all()
+    train, validation = (np.stack(places(windows(given, s, CONFIG.replace(seed=0)), 30)) for s in ("train", BOTH[0]))
+    assert not (train == validation).all()
 
 
-def test_in_order_the_test_takes_whole_videos_from_their_start(videos):
-    given = videos(9, 30, 12)
-    source = windows(given, "test", in_order=True)
+def test_test_clips_are_all_windows_once_and_as_many_as_counted(videos):
+    lengths = (8, 30, 12, 108)  # 1, 23, 5 and 101 windows of 8 frames
+    for by_length in (False, True):
+        source = windows(videos(*lengths), "test", by_length=by_length)
+        assert source.test_clips == 1 + 23 + 5 + 101
+        drawn = list(zip(*places(source, source.test_clips), strict=True))
+        assert set(drawn) == {(v, start) for v, length in enumerate(lengths) for start in range(length - 7)}
+        assert drawn[:4] != sorted(drawn[:4])
+    # Like training, the order visits all videos in turn as long as they have windows.
+    video, _ = places(windows(videos(*lengths), "test"), 7)
+    assert sorted(video[:4]) == [0, 1, 2, 3] and sorted(video[4:7]) == [1, 2, 3]
+    assert windows(videos(*[255] * 5), "test").test_clips == 5 * 248
+
+
+def test_in_order_the_test_takes_the_beginning_of_each_video(videos):
+    source = windows(videos(9, 30, 12), "test", in_order=True)
     video, start = places(source, 7)
-    assert video.tolist() == [0, 1, 2, 0, 1, 2, 0] and set(start) == {0}
-    assert source.test_clips == 3
-    assert set(places(windows(given, "train", in_order=True), 30)[1]) != {0}
+    assert video.tolist() == [0, 1, 2, 0, 1, 2, 0] and set(start) == {0} and source.test_clips == 3
+    assert source.frames(tf.range(2, dtype=tf.int64)).shape == (2, 8, 1, 1, 3)
+    assert set(places(windows(videos(9, 30, 12), "train", in_order=True), 30)[1]) != {0}
 
 
-def test_the_test_has_as_many_clips_as_there_are_places_to_a_thousand(videos):
-    assert windows(videos(8, 10), "test").test_clips == 4
-    assert windows(videos(*[255] * 5), "test").test_clips == 1000
-
-
-def test_the_test_has_the_frames_of_n_eval(videos):
-    assert windows(videos(9), "test").frames(tf.range(2, dtype=tf.int64)).shape == (2, 8, 1, 1, 3)
-    assert windows(videos(9), "validation").frames(tf.range(2, dtype=tf.int64)).shape == (2, 5, 1, 1, 3)
-
-
-def test_nothing_is_read_for_a_process_that_ends(videos, monkeypatch):
-    source = windows(videos(9))
-    monkeypatch.setattr(windows_lib._GUARD, "closing", True)
-    monkeypatch.setattr(StoredVideo, "read", None)
-    np.testing.assert_array_equal(source.frames(tf.range(2, dtype=tf.int64)), np.zeros([2, 5, 1, 1, 3]))
-
-
-def test_nothing_that_is_long_enough_is_an_error_that_says_what_is_needed(videos):
-    with pytest.raises(DataError, match=r"test split of data_dir DIR .* n_eval need 8 frames, .* longest of 2 has 7"):
+def test_too_short_videos_are_an_error_that_names_the_required_length(videos):
+    with pytest.raises(DataError, match=r"test split of data_dir DIR .* n_eval need 8 frames, .* of 2 videos has 7"):
         windows(videos(5, 7), "test")
     with pytest.raises(DataError, match="n_past and n_future need 9 frames at --frame_stride=2"):
         windows(videos(5, 7), config=CONFIG.replace(frame_stride=2))
     with pytest.raises(DataError, match="train split of data_dir DIR has no videos"):
         windows([])
+
+
+def test_a_process_that_leaves_an_iterator_open_ends(tmp_path):
+    for number in range(12):
+        np.save(tmp_path / f"{number}.npy", np.zeros((60, 64, 64), np.uint8))
+    code = f"""
+import time
+from svg_tf.config import Config
+from svg_tf.data.dataset import make_dataset
+config = Config(dataset="videos", data_dir={str(tmp_path)!r}, image_width=64, batch_size=100)
+batches = iter(make_dataset(config, "train"))  # a global: it lives until the interpreter ends
+end = time.time() + 2  # tf.data makes its buffers large in this time
+while time.time() < end:
+    next(batches)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# Stored videos.
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), np.uint8)
+
+
+def stored(path, pixels, order=None, gap=b"", encode=lambda frame: frame.tobytes(), encoded=False):
+    """Write the frames in some order with a gap before each, and return the video."""
+    spans, data = {}, b"head"
+    for number in order or range(len(pixels)):
+        data += gap
+        frame = encode(pixels[number])
+        spans[number] = (len(data), len(data) + len(frame))
+        data += frame
+    path.write_bytes(data + b"tail")
+    positions = np.array([spans[number] for number in range(len(pixels))], np.int64)
+    return StoredVideo("a", str(path), positions, pixels.shape[1:], encoded)
+
+
+def png(frame):
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "scattered", "png"])
+@pytest.mark.parametrize(("start", "count", "stride"), [(0, 10, 1), (3, 4, 1), (1, 3, 4), (0, 1, 50)])
+def test_any_window_is_read_exactly(layout, start, count, stride, pixels, tmp_path):
+    video = {
+        "contiguous": lambda path: stored(path, pixels),
+        "scattered": lambda path: stored(path, pixels, order=[3, 7, 1, 0, 9, 2, 8, 5, 4, 6], gap=b"xyz"),
+        "png": lambda path: stored(path, pixels, gap=b"xyz", encode=png, encoded=True),
+    }[layout](tmp_path / "a")
+    expected = pixels[start : start + count * stride : stride][:count]
+    np.testing.assert_array_equal(video.read(start, count, stride), expected)
+    part = video.part(2, 7)
+    assert len(part) == 5 and part.name == "a"
+    np.testing.assert_array_equal(part.read(1, 3), pixels[3:6])
+
+
+@pytest.mark.slow
+def test_more_than_one_system_call_can_return_is_read(tmp_path):
+    """Linux returns at most 2 GiB minus a page from one read."""
+    frame, path = 2**26, tmp_path / "a"
+    with open(path, "wb") as file:
+        os.truncate(path, 33 * frame)  # takes no room on the disk
+        file.seek(33 * frame - 1)
+        file.write(b"x")
+    frames = StoredVideo("a", str(path), contiguous_spans(0, 33, frame), (2**13, 2**13, 1)).read(0, 33)
+    assert frames.nbytes > 2**31 and frames.flat[-1] == ord("x")
+
+
+def test_a_removed_truncated_or_damaged_file_is_an_error_that_names_it(pixels, tmp_path):
+    video = stored(tmp_path / "a", pixels)
+    with pytest.raises(IndexError, match="10 frames, not 4 from 7 by 1"):
+        video.read(7, 4)
+    (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:-60])
+    with pytest.raises(DataError, match="a became shorter after"):
+        video.read(0, 10)
+    np.testing.assert_array_equal(video.read(0, 5), pixels[:5])
+    (tmp_path / "a").unlink()
+    with pytest.raises(DataError, match="a cannot be read: No such file"):
+        video.read(0, 1)
+    broken = stored(tmp_path / "a", pixels, encode=lambda frame: b"no PNG", encoded=True)
+    with pytest.raises(DataError, match="broken image"):
+        broken.read(0, 1)
+    small = stored(tmp_path / "b", pixels, encode=lambda frame: png(frame[:2]), encoded=True)
+    with pytest.raises(DataError, match=r"a is uint8 \(2, 4, 3\), expected uint8 \(4, 4, 3\)"):
+        small.read(0, 1)
+
+
+# Division into splits.
+
+
+def named(count, length=100):
+    return [StoredVideo(f"video{number}", "", contiguous_spans(0, length, 1), (1, 1, 1)) for number in range(count)]
+
+
+def names(divided):
+    return {split: [video.name for video in part] for split, part in divided.items()}
+
+
+@pytest.mark.parametrize("count", [10, 37, 400])
+def test_of_many_videos_whole_ones_are_held_out(count):
+    divided = divide(named(count), BOTH)
+    together = sorted(name for part in names(divided).values() for name in part)
+    assert together == sorted(video.name for video in named(count))
+    assert len(divided["test"]) == len(divided["validation"]) == round(0.15 * count) > 0
+    assert all(len(video) == 100 for part in divided.values() for video in part)
+
+
+def test_the_choice_depends_on_the_names_only_and_keeps_the_order():
+    divided = names(divide(named(40), BOTH))
+    mixed = names(divide(named(40)[::-1], BOTH))
+    assert divided == {split: part[::-1] for split, part in mixed.items()}
+    # Older runs must find the same split: a change here changes everybody's test set.
+    assert divided["test"] == ["video3", "video6", "video18", "video22", "video30", "video33"]
+
+
+def test_few_videos_are_cut_in_time_without_overlap():
+    divided = divide(named(3), BOTH)
+    spans = {split: [(v.spans[0, 0], v.spans[-1, 1]) for v in part] for split, part in divided.items()}
+    assert spans == {"train": [(0, 70)] * 3, "validation": [(70, 85)] * 3, "test": [(85, 100)] * 3}
+
+
+@pytest.mark.parametrize("count", [3, 20])
+def test_one_split_or_none_can_be_held_out(count):
+    divided = divide(named(count), ["validation"])
+    frames = {split: sum(len(video) for video in part) for split, part in divided.items()}
+    assert frames == {"train": 85 * count, "validation": 15 * count}
+    assert names(divide(named(count), [])) == {"train": [video.name for video in named(count)]}
+    assert divide([], BOTH) == {"train": [], "validation": [], "test": []}
