@@ -47,7 +47,7 @@ class Config:
     seed: int = _field(0, "seed of weights, noise, order and clips; 0 to 2147483647", least=0)
 
     # The data.
-    dataset: str = _field("smmnist", "data set", DATASETS)
+    dataset: str = _field("smmnist", "data set to train on", DATASETS)
     data_dir: str = _field(
         "",
         "folder of the data. kth: the original AVI files; bair: softmotion30_44k, or a folder of TensorFlow Datasets "

@@ -1,4 +1,4 @@
-"""The original implementation's numbers: its configuration, weights made by a formula, inputs and outputs."""
+"""Reference numbers of the original implementation: configuration, weights by a formula, inputs and outputs."""
 
 import dataclasses
 import json
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from svg_tf.config import Config
 from svg_tf.models.svg import SVG
 from svg_tf.torch_import.mapping import assign_torch_weights
 
@@ -16,7 +15,7 @@ FIXTURE = Path(__file__).resolve().parent / "golden" / "svglp_dcgan64.json"
 
 @dataclasses.dataclass
 class Golden:
-    """One file of reference numbers; arrays are time first."""
+    """One file of reference numbers; arrays are time-major."""
 
     facts: dict
     arrays: dict[str, np.ndarray]
@@ -26,28 +25,8 @@ class Golden:
         with np.load(path.with_suffix(".npz")) as arrays:
             return cls(json.loads(path.read_text()), dict(arrays))
 
-    def config(self) -> Config:
-        facts = self.facts
-        return Config(
-            dataset="smmnist" if facts["channels"] == 1 else "videos",
-            image_width=facts["image_width"],
-            channels=facts["channels"],
-            backbone=facts["arch"],
-            g_dim=facts["g_dim"],
-            z_dim=facts["z_dim"],
-            rnn_size=facts["rnn_size"],
-            predictor_layers=facts["predictor_rnn_layers"],
-            posterior_layers=facts["posterior_rnn_layers"],
-            prior_layers=facts["prior_rnn_layers"],
-            prior=facts["prior"],
-            skip_frame="every" if facts["last_frame_skip"] else "original",
-            n_past=facts["n_past"],
-            n_future=facts["T"] - facts["n_past"],
-            beta=facts["beta"],
-        )
-
     def weights(self) -> dict[str, np.ndarray]:
-        """The weights by module.key, by the formula of the reference's README; their checks are asserted."""
+        """Return the weights by module.key, made with the formula of the reference, and check their norms."""
         tensors = {}
         for row in self.facts["weights"]:
             rng, shape = np.random.default_rng([self.facts["seed"], row["index"]]), row["shape"]
@@ -68,7 +47,15 @@ class Golden:
         return tensors
 
     def model(self) -> SVG:
-        model = SVG(self.config())
+        facts = self.facts
+        names = ["channels", "g_dim", "z_dim", "rnn_size", "prior", "n_past"]
+        model = SVG(
+            image_size=facts["image_width"],
+            backbone=facts["arch"],
+            skip_frame="every" if facts["last_frame_skip"] else "original",
+            **{f"{network}_layers": facts[f"{network}_rnn_layers"] for network in ("predictor", "posterior", "prior")},
+            **{name: facts[name] for name in names},
+        )
         assign_torch_weights(model, self.weights())
         return model
 

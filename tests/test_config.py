@@ -1,9 +1,18 @@
+"""The configuration of a run: validation, files and flags."""
+
 import dataclasses
 import json
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from svg_tf.config import Config, ConfigError
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+# Derandomized, so that a failure is the same everywhere.
+fast = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 def test_the_defaults_are_the_papers_sm_mnist_recipe():
@@ -12,13 +21,13 @@ def test_the_defaults_are_the_papers_sm_mnist_recipe():
     assert config.total_steps == 180_000
 
 
-def test_a_config_survives_the_way_to_disk_and_back(tmp_path):
+def test_a_config_round_trips_through_its_file(tmp_path):
     config = Config(run_dir=str(tmp_path), seed=3, beta=1e-6, prior="fixed")
     config.save(config.run_dir)
     assert Config.load(str(tmp_path)) == config
 
 
-def test_a_moved_run_knows_where_it_is(tmp_path):
+def test_a_moved_run_has_its_new_run_dir(tmp_path):
     Config(run_dir="elsewhere").save(str(tmp_path))
     assert Config.load(str(tmp_path)).run_dir == str(tmp_path)
 
@@ -26,37 +35,45 @@ def test_a_moved_run_knows_where_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dataset": "ucf"}, "dataset is 'ucf', but must be one of smmnist"),
-        ({"image_width": 48}, "image_width is 48, but must be a power of two, 32 or more"),
-        ({"image_width": 16}, "image_width is 16"),
-        ({"g_dim": 0}, "g_dim is 0, but must be at least 1"),
-        ({"beta": -1.0}, "beta is -1.0"),
+        ({"dataset": "ucf"}, "dataset is 'ucf'; it must be one of smmnist"),
+        ({"image_width": 48}, "image_width is 48; it must be a power of two, 32 or greater."),
+        ({"image_width": 16}, "image_width is 16; it must be 32 to 2147483647."),
+        ({"g_dim": 0}, "g_dim is 0; it must be 1 to 2147483647."),
+        ({"beta": -1.0}, "beta is -1.0; it must be 0 or a positive float32"),
         ({"beta": float("nan")}, "beta is nan"),
-        ({"learning_rate": 0.0}, "learning_rate is 0.0, but must be more than 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be greater than 0."),
         ({"learning_rate": float("inf")}, "learning_rate is inf"),
+        ({"scheduled_sampling": 1.5}, "scheduled_sampling is 1.5; it must be 0 to 1."),
         ({"seed": -1}, "seed is -1"),
-        ({"run_dir": ""}, "run_dir is empty"),
-        ({"n_eval": 5}, "n_eval is 5, but must be more than n_past, which is 5"),
-        ({"skip_frame": "original", "n_past": 1}, "needs n_past of at least 2"),
-        ({"beta_schedule": "linear"}, "needs beta_warmup_steps"),
-        ({"beta_warmup_steps": 5}, "beta_warmup_steps has no effect with beta_schedule=constant"),
-        ({"num_digits": 5}, "num_digits is 5, but must be 1 to 4"),
-        ({"channels": 3}, "smmnist is grey"),
-        ({"digit_size": 64}, "digit_size is 64, but must be less than image_width"),
-        ({"epochs": 1.5}, "epochs is 1.5, but must be of type int"),
-        ({"epochs": True}, "epochs is True, but must be of type int"),
-        ({"batch_size": "8"}, "batch_size is '8', but must be of type int"),
+        ({"run_dir": ""}, "run_dir is empty; name the folder"),
+        ({"run_dir": "a\0b"}, "use as a path"),
+        ({"n_eval": 5}, "n_eval is 5; it must be greater than n_past, which is 5."),
+        ({"skip_frame": "original", "n_past": 1}, "n_past must be at least 2"),
+        ({"beta_schedule": "linear"}, "beta_warmup_steps is 0 with beta_schedule=linear"),
+        ({"beta_warmup_steps": 5}, "beta_warmup_steps is 5 with beta_schedule=constant"),
+        ({"gradient_accumulation_steps": 3}, "it must divide batch_size, which is 100."),
+        ({"num_digits": 5}, "num_digits is 5; it must be 1 to 4."),
+        ({"channels": 3}, "smmnist is gray"),
+        ({"digit_size": 64}, "digit_size is 64; it must be less than image_width"),
+        ({"epochs": 1.5}, "epochs is 1.5; it must be of type int."),
+        ({"epochs": True}, "epochs is True; it must be of type int."),
+        ({"batch_size": "8"}, "batch_size is '8'; it must be of type int."),
+        ({"kth_split": "savp"}, "kth_split has no effect with dataset=smmnist; it is for kth. Remove --kth_split."),
+        ({"dataset": "kth", "num_digits": 3}, "num_digits has no effect with dataset=kth"),
+        ({"dataset": "kth", "image_width": 32}, "kth has 1 channel and 64 or 128 pixels"),
+        ({"dataset": "bair"}, "bair has 3 channels"),
+        ({"dataset": "bair", "channels": 3, "n_eval": 40}, "clips span 40 frames; trajectories of bair have 30"),
     ],
 )
-def test_what_cannot_work_is_refused_by_name_and_value(changes, message):
+def test_an_impossible_configuration_is_refused_with_value_and_remedy(changes, message):
     with pytest.raises(ConfigError) as error:
         Config(**changes)
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def test_every_field_has_a_help_text():
-    for field in dataclasses.fields(Config):
-        assert len(field.metadata["help"]) > 10, field.name
+    for name, field in FIELDS.items():
+        assert len(field.metadata["help"]) > 10, name
 
 
 @pytest.mark.parametrize(
@@ -64,13 +81,57 @@ def test_every_field_has_a_help_text():
     [
         (None, "is not a run"),
         ("{", "cannot be read"),
-        ("[]", "does not hold a configuration"),
-        (json.dumps({"colour": 3}), "unknown field 'colour'"),
+        ("[]", "holds no JSON object"),
+        (json.dumps({"color": 3}), "unknown field 'color'"),
         (json.dumps({"g_dim": "many"}), "g_dim is 'many'"),
     ],
 )
-def test_a_damaged_config_file_is_refused_in_words(tmp_path, text, message):
+def test_a_damaged_config_file_is_refused(tmp_path, text, message):
     if text is not None:
         (tmp_path / "config.json").write_text(text)
     with pytest.raises(ConfigError, match=message):
         Config.load(str(tmp_path))
+
+
+WILD = (
+    st.integers()
+    | st.floats()
+    | st.text()
+    | st.none()
+    | st.booleans()
+    | st.binary(max_size=9)
+    | st.lists(st.integers(), max_size=4)
+    | st.sampled_from([10**400, 1e39, 5e-324, "\ud800", "x" * 5_000, "a\nb", np.int64(3), np.zeros([2, 2]), object()])
+)
+
+
+@given(name=st.sampled_from(sorted(FIELDS)), value=WILD)
+@settings(fast)
+def test_any_value_is_accepted_or_refused_in_one_sentence(name, value):
+    try:
+        config = Config(**{name: value})
+    except ConfigError as error:
+        assert str(error) and "\n" not in str(error) and len(str(error)) < 400
+    else:
+        assert getattr(config, name) == value and type(getattr(config, name)) is FIELDS[name].type
+
+
+@given(content=st.binary(max_size=200) | st.text(max_size=200))
+@settings(fast)
+def test_any_file_in_place_of_a_configuration_is_refused(content, tmp_path):
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+    (tmp_path / "config.json").write_bytes(data)
+    with pytest.raises(ConfigError):
+        Config.load(str(tmp_path))
+
+
+@given(where=st.integers(0, 10_000), byte=st.integers(1, 255))
+@settings(fast)
+def test_a_flipped_byte_never_causes_another_error(where, byte, tmp_path):
+    content = bytearray(Config().to_json().encode())
+    content[where % len(content)] ^= byte
+    (tmp_path / "config.json").write_bytes(content)
+    try:
+        Config.load(str(tmp_path))
+    except ConfigError as error:
+        assert str(tmp_path) in str(error)

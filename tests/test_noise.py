@@ -44,10 +44,10 @@ def test_sample_seeds_out_of_range_are_refused():
 
 def test_a_samples_noise_depends_on_its_own_seed_alone():
     seeds = noise.sample_seeds(0, range(3), 4)
-    whole = noise.rollout_noise(tf.constant(seeds), 6, 5).numpy()  # [T, S, B, Z]
-    assert whole.shape == (6, 4, 3, 5)
+    whole = noise.rollout_noise(tf.constant(seeds), 6, 5).numpy()  # [T, B, S, Z]
+    assert whole.shape == (6, 3, 4, 5)
     alone = noise.rollout_noise(tf.constant(seeds[1:2, 2:3]), 6, 5).numpy()
-    np.testing.assert_allclose(whole[:, 2, 1], alone[:, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(whole[:, 1, 2], alone[:, 0, 0], atol=1e-6)
     assert len(np.unique(whole)) == whole.size
 
 

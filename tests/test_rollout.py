@@ -1,9 +1,10 @@
+"""Generation: the table of what each network sees, independence of samples, shapes."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from svg_tf import losses, noise, rollout
-from svg_tf.models.svg import SVG
 
 KINDS = [
     {"prior": "learned"},
@@ -16,108 +17,130 @@ KINDS = [
 
 
 @pytest.fixture(params=KINDS, ids=str)
-def model(request, small, trained_statistics):
-    return trained_statistics(SVG(small(**request.param)))
+def model(request, lively):
+    return lively(**request.param)
 
 
-def _context(model, clips, batch=2, seed=0):
-    return clips(model.config, batch, frames=model.config.n_past, seed=seed)
+def _generate(model, context, n_future=4, n_samples=2):
+    return rollout.generate(model, context, n_future, noise.sample_seeds(0, range(len(context)), n_samples))
 
 
-def _by_hand(model, context, eps, horizon):
-    """One sample, frame by frame: the table of what each network sees, written out; eps [P-1+T, B, Z]."""
-    config, batch = model.config, context.shape[0]
-    frames = [np.float32(context[:, t]) / 255 for t in range(config.n_past)]
-    states = {
-        name: getattr(model, name).initial_state(batch)
-        for name in ("posterior", "prior", "frame_predictor")
-        if getattr(model, name) is not None
-    }
+def _context(model, frames, batch=2):
+    return frames(model, batch, model.n_past)
+
+
+def _frame_by_frame(model, context, eps, n_future):
+    """Return one sample [B, T, H, W, C] computed frame by frame, for noise [P-1+T, B, Z]."""
+    batch, n_past = context.shape[:2]
+    frames = [np.float32(context[:, t]) / 255 for t in range(n_past)]
+    networks = {name: getattr(model, name) for name in ("posterior", "prior", "frame_predictor")}
+    states = {name: network.initial_state(batch) for name, network in networks.items() if network is not None}
     skips, futures = {}, []
-    for t in range(1, config.n_past + horizon):
+    for t in range(1, n_past + n_future):
         h, skips[t - 1] = model.encoder(frames[t - 1])
-        inputs = h[np.newaxis]
-        if model.prior is not None:  # it steps through the context too
-            (mean, logvar), states["prior"] = model.prior(h[np.newaxis], states["prior"])
+        h, z = h[np.newaxis], None
+        if model.prior is not None:  # steps through the context, too
+            gaussian, states["prior"] = model.prior(h, states["prior"])
         if model.has_latent:
-            if t < config.n_past:
+            if t < n_past:
                 target, _ = model.encoder(frames[t])
-                (mean, logvar), states["posterior"] = model.posterior(target[np.newaxis], states["posterior"])
+                gaussian, states["posterior"] = model.posterior(target[np.newaxis], states["posterior"])
             elif model.prior is None:
-                mean = logvar = tf.zeros([1, batch, config.z_dim])
-            inputs = tf.concat([inputs, mean + losses.stddev(logvar) * eps[t - 1]], axis=-1)
-        g, states["frame_predictor"] = model.frame_predictor(inputs, states["frame_predictor"])
-        if t >= config.n_past:
-            source = {"last": config.n_past - 1, "original": config.n_past - 2, "every": t - 1}[config.skip_frame]
+                gaussian = (tf.zeros([1, batch, model.z_dim]),) * 2
+            z = losses.sample(gaussian, eps[t - 1])
+        g, states["frame_predictor"] = model.frame_predictor(h, z, states["frame_predictor"])
+        if t >= n_past:
+            source = {"last": n_past - 1, "original": n_past - 2, "every": t - 1}[model.skip_frame]
             terms = model.decoder.project_skips([skip[np.newaxis] for skip in skips[source]])
             frames.append(model.decoder(g, terms)[0].numpy())
             futures.append(frames[-1])
-    return np.stack(futures, axis=1)  # [B, T, H, W, C]
+    return np.stack(futures, axis=1)
 
 
-def test_a_rollout_equals_repeated_steps_by_hand(model, clips):
-    context = _context(model, clips)
-    seeds, horizon = noise.sample_seeds(0, range(2), 3), 5
-    result = rollout.generate(model, context, horizon, seeds)
-    assert result.frames.shape == (3, 2, horizon, 32, 32, 1)
-    eps = noise.rollout_noise(tf.constant(seeds), model.config.n_past - 1 + horizon, model.config.z_dim)
+def test_a_rollout_equals_steps_by_hand(model, frames):
+    context, n_future = _context(model, frames), 5
+    result = _generate(model, context, n_future, n_samples=3)
+    assert result.frames.shape == (2, 3, n_future, 32, 32, 1)
+    seeds = tf.constant(noise.sample_seeds(0, range(2), 3))
+    eps = noise.rollout_noise(seeds, model.n_past - 1 + n_future, model.z_dim)  # [T, B, S, Z]
     for sample in range(3):
-        expected = _by_hand(model, context, eps[:, sample], horizon)
-        np.testing.assert_allclose(result.frames[sample], expected, atol=2e-6)
+        expected = _frame_by_frame(model, context, eps[:, :, sample], n_future)
+        np.testing.assert_allclose(result.frames[:, sample], expected, atol=2e-6)
 
 
-def test_samples_differ_exactly_where_there_is_a_latent(model, clips):
-    frames = rollout.generate(model, _context(model, clips), 4, noise.sample_seeds(0, range(2), 2)).frames.numpy()
-    difference = np.abs(frames[0] - frames[1]).max()
+def test_samples_differ_only_where_there_is_a_latent(model, frames):
+    samples = _generate(model, _context(model, frames)).frames
+    difference = np.abs(samples[:, 0] - samples[:, 1]).max()
     assert difference > 1e-4 if model.has_latent else difference < 1e-6
 
 
-def test_a_sample_depends_on_its_context_and_seed_alone(model, clips):
-    context, seeds = _context(model, clips, batch=3), noise.sample_seeds(0, range(3), 4)
-    whole = rollout.generate(model, context, 4, seeds).frames.numpy()
+def test_a_sample_depends_on_its_context_and_seed_only(lively, frames):
+    model = lively()
+    context, seeds = _context(model, frames, batch=3), noise.sample_seeds(0, range(3), 4)
+    whole = rollout.generate(model, context, 6, seeds).frames.numpy()
     alone = rollout.generate(model, context[1:2], 4, seeds[1:2, 2:3]).frames.numpy()
-    np.testing.assert_allclose(whole[2, 1], alone[0, 0], atol=1e-6)
+    np.testing.assert_allclose(whole[1, 2, :4], alone[0, 0], atol=1e-6)
 
 
-def test_a_longer_horizon_begins_with_the_shorter_one(model, clips):
-    context, seeds = _context(model, clips), noise.sample_seeds(0, range(2), 2)
-    longer = rollout.generate(model, context, 6, seeds).frames[:, :, :3]
-    np.testing.assert_allclose(longer, rollout.generate(model, context, 3, seeds).frames, atol=1e-6)
+def test_generate_depends_on_the_context_not_on_its_place_in_the_batch(lively, frames):
+    model = lively()
+    context = _context(model, frames, batch=3)
+    whole = model.generate(context, 4, n_samples=3, seed=7).numpy()
+    alone = model.generate(context[2:], 6, n_samples=2, seed=7).numpy()
+    np.testing.assert_allclose(whole[2, :2], alone[0, :, :4], atol=1e-6)
+    assert np.abs(whole - model.generate(context, 4, n_samples=3, seed=8)).max() > 1e-4
 
 
-def test_the_prior_along_a_rollout_has_a_spread_for_each_frame(model, clips):
-    prior = rollout.generate(model, _context(model, clips), 4, noise.sample_seeds(0, range(2), 3)).prior
-    if model.config.prior == "learned":
-        assert [tuple(x.shape) for x in prior] == [(3, 2, 4, model.config.z_dim)] * 2
+def test_the_prior_along_a_rollout(model, frames):
+    prior = _generate(model, _context(model, frames), n_samples=3).prior
+    if model.prior_type == "learned":
+        assert [tuple(x.shape) for x in prior] == [(2, 3, 4, model.z_dim)] * 2
     else:
         assert prior is None
 
 
-def test_a_rollout_compiled_by_xla_equals_a_plain_one(small, clips, trained_statistics):
-    model = trained_statistics(SVG(small()))
-    context = tf.constant(_context(model, clips))
-    eps = noise.rollout_noise(
-        tf.constant(noise.sample_seeds(0, range(2), 2)), model.config.n_past + 3, model.config.z_dim
-    )
+def test_an_xla_rollout_equals_a_plain_one(lively, frames):
+    model = lively()
+    context = tf.constant(_context(model, frames))
+    eps = noise.rollout_noise(tf.constant(noise.sample_seeds(0, range(2), 2)), model.n_past + 3, model.z_dim)
     plain = rollout.roll_out(model, context, eps).frames
     compiled = tf.function(lambda c, e: rollout.roll_out(model, c, e).frames, jit_compile=True)(context, eps)
     np.testing.assert_allclose(plain, compiled, atol=1e-5)
 
 
-def test_reconstruction_is_the_teacher_forced_pass_at_the_posteriors_mean(model, clips):
-    frames = clips(model.config, frames=6)
-    expected = model(frames).predictions.numpy().swapaxes(0, 1)
-    np.testing.assert_allclose(rollout.reconstruct(model, frames), expected, atol=1e-6)
+def test_reconstruction_is_teacher_forced_with_the_posterior_mean(lively, frames):
+    model = lively()
+    clips = frames(model)
+    np.testing.assert_allclose(model.reconstruct(clips), model(clips).predictions, atol=1e-6)
 
 
-def test_wrong_shapes_are_refused_in_words(small, clips):
-    model = SVG(small())
-    seeds = noise.sample_seeds(0, range(2), 2)
-    with pytest.raises(ValueError, match=r"context has shape \(2, 4, 32, 32, 1\), but this model takes \[B, 3, 32"):
-        rollout.generate(model, clips(model.config, frames=4), 3, seeds)
-    with pytest.raises(ValueError, match="horizon is 0"):
-        rollout.generate(model, _context(model, clips), 0, seeds)
+def test_scheduled_sampling_reads_predictions_of_the_first_pass(lively, frames):
+    """Replacing every input is the same as calling the networks on the predictions; replacing none changes nothing."""
+    model = lively()
+    clips = np.float32(frames(model)) / 255  # [B, 7, ...], n_past 3
+    predictions = rollout.time_major(model(clips).predictions)
+    none, every = (model.objective(clips, None, 1.0, False, tf.fill([3, 2], value))[0] for value in (False, True))
+    np.testing.assert_allclose(none.loss, model.objective(clips, None, 1.0, False)[0].loss, rtol=1e-6)
+    inputs = np.concatenate([clips[:, :3].swapaxes(0, 1), predictions[2:5]])  # frames 0 to 5
+    h, _ = model.encode(tf.constant(inputs))
+    prior, _ = model.prior(h, model.prior.initial_state(2))
+    expected = losses.kl_divergence(
+        tuple(rollout.time_major(x[..., None, None])[..., 0, 0] for x in model(clips).posterior), prior
+    )
+    np.testing.assert_allclose(every.kl, expected, rtol=1e-4)
+    assert abs(every.reconstruction_loss - none.reconstruction_loss) > 1e-5
+
+
+def test_wrong_shapes_are_refused(tiny, frames):
+    model = tiny()
+    context, seeds = _context(model, frames), noise.sample_seeds(0, range(2), 2)
+    with pytest.raises(ValueError, match=r"context has shape \(2, 4, 32, 32, 1\); this model takes \[B, 3, 32"):
+        rollout.generate(model, frames(model, length=4), 3, seeds)
+    with pytest.raises(ValueError, match="n_future is 0"):
+        rollout.generate(model, context, 0, seeds)
     with pytest.raises(ValueError, match="seeds have shape"):
-        rollout.generate(model, _context(model, clips), 3, seeds[:1])
+        rollout.generate(model, context, 3, seeds[:1])
+    with pytest.raises(ValueError, match="n_samples 5000"):
+        model.generate(context, 3, n_samples=5000)
     with pytest.raises(ValueError, match="frames have shape"):
-        rollout.reconstruct(model, clips(model.config, frames=1))
+        model.reconstruct(frames(model, length=1))
