@@ -1,53 +1,230 @@
-"""Tests of bin/prepare_data.py."""
+"""Tests of svg-tf prepare-data: svg_tf/data/description.py, cache.py, download.py and the command."""
 
+import dataclasses
+import functools
+import hashlib
+import http.server
+import json
+import logging as standard_logging
+import os
+import shutil
 import subprocess
 import sys
+import threading
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
 import video_files
 
-ROOT = Path(__file__).resolve().parents[1]
+from svg_tf.config import Config
+from svg_tf.data import cache, description, download, kth
+from svg_tf.data.bair import BAIR
+from svg_tf.data.errors import DataError
 
 
 def run(*arguments):
-    command = [sys.executable, str(ROOT / "bin" / "prepare_data.py"), *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "svg_tf", "prepare-data", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_a_data_set_is_prepared_described_and_shown_and_what_is_missing_fails(tmp_path):
+@pytest.fixture
+def config(tmp_path):
+    """Six own videos in three splits, two of them too short, and a broken one."""
+    (tmp_path / "data").mkdir()
+    splits = ("train", 9), ("train", 20), ("train", 2), ("validation", 11), ("test", 8), ("test", 5)
+    for number, (split, length) in enumerate(splits):
+        (tmp_path / "data" / split).mkdir(exist_ok=True)
+        video = np.full((length, 32, 32, 1), 10 * number, np.uint8)
+        video[0, 0, 0] = 200
+        np.save(tmp_path / "data" / split / f"{number}.npy", video)
+    (tmp_path / "data" / "train" / "broken.mp4").write_bytes(b"text")
+    return Config(dataset="videos", data_dir=str(tmp_path / "data"), image_width=32, n_past=2, n_future=3, n_eval=8)
+
+
+def test_counts_lengths_and_pixels_are_those_of_the_stored_frames(config, tmp_path):
+    text, complete = description.describe(config, str(tmp_path / "out"))
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert complete
+    mean = (200 + 200 + 10 * (20 * 1024 - 1)) / (29 * 1024)
+    assert "train 2 videos of 9 to 20 frames (median 14), 29 in total" in lines
+    assert "train 1 more videos are too short for a clip" in lines
+    assert f"train pixels 0 to 200, mean {mean:.1f}" in lines
+    assert "validation pixels 30 to 200, mean 30.0" in lines
+    assert "test 1 distinct test clips; evaluation uses 1 by default" in lines
+    assert any(line.startswith("skipped 1 files, listed in") for line in lines)
+    assert "train/broken.mp4: cannot be read: Invalid data found when processing input" in text
+
+
+def test_a_missing_split_is_reported_and_no_split_is_an_error(config, tmp_path):
+    text, complete = description.describe(config.replace(n_eval=9), str(tmp_path / "out"))
+    assert not complete
+    assert "test       missing: the test split of data_dir" in text and "train      2 videos" in text
+    assert not (tmp_path / "out" / "videos_test.png").exists()
+    for path in (tmp_path / "data" / "svg_tf_cache").rglob("*.npy"):
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match="cannot be read: .*; remove it to decode the video again"):
+        description.describe(config, str(tmp_path / "out"))
+    with pytest.raises(DataError, match="is not a folder"):
+        description.describe(config.replace(data_dir=str(tmp_path / "none")), str(tmp_path))
+
+
+def test_generated_clips_are_described_too(tmp_path):
+    config = Config(digits="embedded", digit_size=16, image_width=32, n_past=2, n_future=3, n_eval=8)
+    text, complete = description.describe(config, str(tmp_path))
+    assert complete and "clips are generated; pixels 0 to 255" in text
+    assert {path.name for path in tmp_path.iterdir()} == {f"smmnist_{s}.png" for s in ("train", "validation", "test")}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_contact_sheet_shows_the_first_and_last_frame_of_every_clip(channels):
+    clips = np.zeros((3, 30, 32, 32, channels), np.uint8)
+    clips += np.add.outer(50 * np.arange(3), np.arange(30)).astype(np.uint8)[..., None, None, None]
+    sheet = np.asarray(description.contact_sheet(clips, ["a", "b", "c"], columns=5))
+    rows, line = np.split(sheet[:-2], 3), 24
+    for number, row in enumerate(rows):
+        shown = [int(row[line + 32, 2 + column * 66 + 32, 0]) - 50 * number for column in range(5)]
+        assert shown == [0, 7, 14, 22, 29]
+
+
+def test_the_command_prepares_describes_and_fails_on_a_missing_split(tmp_path):
     video_files.write_kth(tmp_path / "kth", "person01_walking_d1", 45, [(1, 45)])
     video_files.write_kth(tmp_path / "kth", "person20_boxing_d1", 45, [(1, 45)])
-    done = run("--flagfile=kth.flags", f"--data_dir={tmp_path / 'kth'}", f"--out={tmp_path / 'out'}")
+    arguments = ["--dataset=kth", "--n_past=10", "--n_future=10", f"--data_dir={tmp_path / 'kth'}"]
+    done = run(*arguments, f"--out={tmp_path / 'out'}")
     assert done.returncode == 1
     assert "train      1 videos of 45 to 45 frames" in done.stdout
     assert "test       missing: data_dir" in done.stdout and "https://www.csc.kth.se/cvap/actions/" in done.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"kth_train.png", "kth_validation.png"}
     assert "Traceback" not in done.stderr
-
-
-def test_own_videos_that_failed_are_tried_again(tmp_path):
-    for number in range(3):
-        np.save(tmp_path / f"{number}.npy", np.zeros((60, 32, 32), np.uint8))
-    (tmp_path / "svg_tf_cache" / "32x32x1_crop").mkdir(parents=True)
-    (tmp_path / "broken.mp4").write_bytes(b"text")
-    arguments = ["--dataset=videos", "--image_width=32", "--n_past=2", "--n_future=3", "--n_eval=8"]
-    done = run(*arguments, f"--data_dir={tmp_path}", f"--out={tmp_path / 'out'}")
-    assert done.returncode == 0, done.stderr
-    assert "train      3 videos of 42 to 42 frames" in done.stdout
-    assert "broken.mp4: cannot be read" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--flagfile=kth.flags"], "error: data_dir is empty: set --data_dir to a folder of the original videos"),
-        (["--flagfile=bair.flags", "--channels=1"], "error: channels is 1 and image_width 64, but bair has"),
-    ],
-)
-def test_a_mistake_is_one_sentence(arguments, message):
-    done = run(*arguments)
+    done = run("--dataset=kth", "--download")
     assert done.returncode == 1 and not done.stdout
-    assert done.stderr.strip().splitlines()[-1].startswith(message)
-    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == "error: data_dir is empty: set --data_dir to the folder to download kth into"
+
+
+# The cache folder.
+
+
+def test_the_cache_lies_in_the_data_or_in_a_unique_folder(tmp_path):
+    assert cache.folder_of("/data/kth", "") == "/data/kth/svg_tf_cache"
+    (tmp_path / "link").symlink_to("/data/kth")
+    own = cache.folder_of("/data/kth", str(tmp_path))
+    assert os.path.dirname(own) == str(tmp_path) and os.path.basename(own).startswith("kth-")
+    assert cache.folder_of("/other/kth", str(tmp_path)) != own
+    assert cache.folder_of(str(tmp_path / "link"), str(tmp_path)) == own
+
+
+def test_skipped_files_are_listed_and_logged_once(tmp_path, caplog):
+    caplog.set_level(standard_logging.WARNING, "absl")
+    assert not os.path.exists(cache.report_skipped(str(tmp_path), {}, 9))
+    for _ in range(2):
+        path = cache.report_skipped(str(tmp_path), {"a.mp4": "is empty", "b.mp4": "is dull"}, 9)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"skipped 2 of 9, see {path}; the first: a.mp4 is empty"
+    ]
+    with open(path, encoding="utf-8") as file:
+        assert json.load(file) == {"a.mp4": "is empty", "b.mp4": "is dull"}
+
+
+def test_a_folder_that_cannot_be_written_is_a_data_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cannot be written: .*--cache_dir"), cache.writing(str(tmp_path / "file/a")):
+        pass
+    with pytest.raises(DataError, match="No space left on device"), cache.writing(str(tmp_path)):
+        raise OSError(28, "No space left on device")
+
+
+# Downloads, from a local server with tiny archives.
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A folder and the address at which an HTTP server publishes it."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    (tmp_path / "served").mkdir()
+    handler = functools.partial(Handler, directory=str(tmp_path / "served"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as http_server:
+        thread = threading.Thread(target=http_server.serve_forever)
+        thread.start()
+        yield tmp_path / "served", f"http://127.0.0.1:{http_server.server_port}/"
+        http_server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def kth_server(server, monkeypatch):
+    served, url = server
+    for number, action in enumerate(kth.ACTIONS):
+        name = f"person{(1, 19, 21)[number % 3]:02}_{action}_d1"
+        video_files.write_kth(served, name, 12, [(1, 12)], seed=number)
+        with zipfile.ZipFile(served / f"{action}.zip", "w") as archive:
+            archive.write(served / f"{name}_uncomp.avi", f"{name}_uncomp.avi")
+    sums = {f"{a}.zip": hashlib.sha1((served / f"{a}.zip").read_bytes()).hexdigest() for a in kth.ACTIONS}
+    monkeypatch.setattr(kth, "URL", url)
+    monkeypatch.setattr(download, "_KTH_SHA1", sums)
+    return sums
+
+
+def test_kth_is_downloaded_verified_and_ready_for_use(kth_server, tmp_path, caplog):
+    caplog.set_level(standard_logging.INFO, "absl")
+    config = Config(dataset="kth", data_dir=str(tmp_path / "kth"), n_past=2, n_future=3, n_eval=8)
+    for _ in range(2):  # the second call finds the archives
+        download.download(config)
+    assert f"to {tmp_path / 'kth'}; terms of use: {kth.URL}" in caplog.text
+    names = [video.name for video in kth.prepare(config).videos]
+    assert names == sorted(f"person{(1, 19, 21)[n % 3]:02}_{action}_d1_1" for n, action in enumerate(kth.ACTIONS))
+
+
+def test_a_full_disk_and_no_network_are_data_errors(kth_server, tmp_path, monkeypatch):
+    config = Config(dataset="kth", data_dir=str(tmp_path / "kth"), n_past=2, n_future=3, n_eval=8)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=1_000))
+    with pytest.raises(DataError, match=r"kth needs 0.0 GB in .*, but only 0.0 GB are free; set --data_dir"):
+        download.download(config)
+    assert not os.listdir(tmp_path / "kth")
+    monkeypatch.undo()
+    monkeypatch.setattr(kth, "URL", "http://127.0.0.1:9/")
+    with pytest.raises(DataError, match="kth cannot be downloaded .*refused"):
+        download.download(config)
+
+
+def test_a_wrong_checksum_is_an_error(kth_server, tmp_path):
+    kth_server["running.zip"] = "0" * 40
+    config = Config(dataset="kth", data_dir=str(tmp_path / "kth"), n_past=2, n_future=3, n_eval=8)
+    with pytest.raises(DataError, match="running.zip has the SHA-1 sum .*, expected 0000"):
+        download.download(config)
+
+
+def test_bair_is_downloaded_and_prepared_by_tensorflow_datasets(server, tmp_path, monkeypatch):
+    served, url = server
+    for part, count in (("train", 3), ("test", 1)):
+        trajectories = [video_files.frames(30, 64, 64, seed=seed) for seed in range(count)]
+        folder = tmp_path / "made" / "softmotion30_44k" / part
+        video_files.write_records(folder / "traj_0_to_2.tfrecords", map(video_files.bair_example, trajectories))
+    archive = Path(shutil.make_archive(str(served / "bair"), "tar", tmp_path / "made"))
+    builder = type(tfds.builder("bair_robot_pushing_small", data_dir=str(tmp_path)))
+    info = dataclasses.replace(
+        next(iter(builder.url_infos.values())),
+        size=tfds.core.units.Size(archive.stat().st_size),
+        checksum=hashlib.sha256(archive.read_bytes()).hexdigest(),
+    )
+    monkeypatch.setattr(sys.modules[builder.__module__], "DATA_URL", f"{url}bair.tar")
+    monkeypatch.setattr(builder, "url_infos", {f"{url}bair.tar": info})
+    config = Config(dataset="bair", channels=3, data_dir=str(tmp_path / "bair"), n_past=2, n_future=4, n_eval=30)
+    download.download(config)
+    clip = BAIR(config, "test").frames(tf.constant([0])).numpy()[0]
+    np.testing.assert_array_equal(clip, video_files.frames(30, 64, 64, seed=0))
+
+
+@pytest.mark.parametrize("config", [Config(digits="embedded"), Config(dataset="videos")])
+def test_other_data_has_no_download(config, caplog):
+    caplog.set_level(standard_logging.INFO, "absl")
+    download.download(config)
+    assert "nothing to download" in caplog.text
