@@ -18,7 +18,7 @@ from svg_tf.models.svg import SVG, Outputs
 class FrameByFrame(SVG):
     """Each network sees one frame at a time, as in the original implementation."""
 
-    def _forward(self, frames: tf.Tensor, noise: tf.Tensor | None, training: bool) -> Outputs:
+    def _forward(self, frames, noise, training, inputs=None) -> Outputs:
         batch, steps = tf.shape(frames)[1], []
         encoded = [self.encode(frames[t : t + 1], training) for t in range(frames.shape[0])]
         networks = (self.posterior, self.prior, self.frame_predictor)
