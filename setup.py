@@ -1,5 +1,6 @@
 """The package svg_tf: its requirements, extras and the program `svg-tf`."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -10,7 +11,7 @@ TFLITE = ["ai-edge-litert>=2.3"]
 
 setup(
     name="svg_tf",
-    version="0.2.0",
+    version=re.search(r'__version__ = "(.+)"', (HERE / "svg_tf" / "__init__.py").read_text(encoding="utf-8"))[1],
     description="Stochastic Video Generation (Denton & Fergus 2018): many plausible futures of a video, in TensorFlow",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -18,7 +19,7 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["svg_tf", "svg_tf.*"]),
     package_data={
-        "svg_tf": ["py.typed", "recipes/*.flags", "presets/*/*"],
+        "svg_tf": ["py.typed", "recipes/*.flags", "presets/*/*", "presets/*/*/*"],
         "svg_tf.report": ["templates/*"],
     },
     entry_points={"console_scripts": ["svg-tf = svg_tf.cli.main:main"]},
