@@ -1,210 +1,250 @@
-"""Tests of the spread of priors, of the whole analysis and of its command."""
+"""The standard deviation of priors, its score as a detector of turns, and the whole analysis."""
 
-import csv
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from svg_tf.config import ConfigError
-from svg_tf.models.svg import SVG
-from svg_tf.report import inputs
-from svg_tf.training import checkpoints
-from svg_tf.uncertainty import analysis, applicability, detection, sequences, spread
-from svg_tf.uncertainty.detection import Course
+from svg_tf import uncertainty
+from svg_tf.config import Config, ConfigError
+from svg_tf.data.digits import load_digits
+from svg_tf.data.moving_mnist import Truth
+from svg_tf.uncertainty import analysis, prior, sequences
+from svg_tf.uncertainty.detection import mean_auc, score, weighted_auc
 
-ROOT = Path(__file__).resolve().parents[1]
-REQUEST = {"n_sequences": 12, "n_digit_sets": 4, "n_samples": 3, "n_frames": 14, "seed": 1}
+CONFIG = Config(digits="embedded", num_digits=2, digit_size=16, image_width=32, max_speed=3, n_past=3, n_eval=9)
+
+
+def truth_of(batches):
+    return Truth(*(np.concatenate(arrays) for arrays in zip(*(truth for _, truth in batches), strict=True)))
+
+
+# Sequences.
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return truth_of(sequences.random_motions(CONFIG, 150, 40))
+
+
+def test_a_frame_that_is_no_turn_follows_from_the_frames_before_it(truth):
+    turns = sequences.turns(truth.wall_hits)
+    # The velocity on leaving frame t-2 shows in frame t-1, so it may predict frame t.
+    predicted = np.clip(truth.positions[:, 1:-1] + truth.velocities[:, :-2], 0, 15)
+    right = (predicted == truth.positions[:, 2:]).all(-1)
+    assert right[~turns[:, 2:]].all()
+    assert right[turns[:, 2:]].mean() < 0.2  # a new velocity may be the old one, or end at the same place
+
+
+def test_the_turn_of_a_hit_is_one_frame_after_it():
+    wall_hits = np.zeros([1, 6, 2, 2], bool)
+    wall_hits[0, 2, 1, 0] = wall_hits[0, 4, 1, 1] = wall_hits[0, 5, 0, 0] = True
+    assert np.argwhere(sequences.turns(wall_hits)).tolist() == [[0, 3, 1], [0, 5, 1]]
+
+
+def test_clips_are_those_of_the_test_split_at_any_length(truth):
+    short = truth_of(sequences.random_motions(CONFIG, 45, 7))
+    np.testing.assert_array_equal(truth.positions[:45, :7], short.positions)
+    np.testing.assert_array_equal(truth.digits[:45], short.digits)
+
+
+def test_a_common_motion_is_that_of_its_clip_with_other_digits(truth):
+    batches = list(sequences.common_motion(CONFIG, 11, 30, 40, seed=4))
+    common, frames = truth_of(batches), np.concatenate([frames for frames, _ in batches])
+    for array, expected in zip(common[:3], truth[:3], strict=True):
+        np.testing.assert_array_equal(array, np.repeat(expected[11:12], 30, axis=0))
+    assert len(np.unique(common.digits)) == 60
+    digits = load_digits(CONFIG, "test")
+    for clip, time in ((0, 0), (20, 39)):
+        plain = np.zeros([32, 32], int)
+        for digit in (0, 1):
+            y, x = truth.positions[11, time, digit]
+            plain[y : y + 16, x : x + 16] += digits[common.digits[clip, digit]]
+        np.testing.assert_array_equal(frames[clip, time, ..., 0], np.minimum(plain, 255))
+
+
+# Standard deviations.
 
 
 class Codes:
-    """A model whose code of a frame is its first two pixels."""
+    """A model whose code of a frame is its first pixel, which says whether a wall was hit in the frame."""
 
     def encode(self, frames):
-        return frames[:, :, 0, :2, 0], []
+        return frames[:, :, 0, :1, 0], []
 
 
-class KnowingPrior:
-    """Has a large sigma after a code that tells of a hit, sigma e^1 in one of two dimensions, else e^-1 in both."""
+class InformedPrior:
+    """Has sigma e after a hit, in one of two dimensions, else 1 / e."""
 
     def initial_state(self, batch):
         return ()
 
     def __call__(self, h, state):
-        logvar = -2 + 4 * tf.concat([h[..., :1], 0 * h[..., :1]], axis=-1)
+        logvar = -2 + 4 * tf.concat([h, 0 * h], axis=-1)
         return (0 * logvar, logvar), state
 
 
-class RandomPrior(KnowingPrior):
-    """Has a sigma that depends on nothing but the second pixel, which is noise."""
-
-    def __call__(self, h, state):
-        logvar = tf.concat([h[..., 1:], -h[..., 1:]], axis=-1)
-        return (0 * logvar, 2 * logvar), state
-
-
-def told(batches, seed=0):
-    """The sequences, where the first pixel of a frame says whether a wall was hit in it and the second is random."""
-    rng = np.random.default_rng(seed)
+def marked(batches):
     for frames, truth in batches:
         frames = frames.copy()
         frames[:, :, 0, 0, 0] = 255 * truth.wall_hits.any((2, 3))
-        frames[:, :, 0, 1, 0] = rng.integers(0, 256, frames.shape[:2])
         yield frames, truth
 
 
-@pytest.fixture
-def trained(small, trained_statistics):
-    """A run with one checkpoint of a model that was never trained."""
-
-    def make(**changes):
-        config = small(num_digits=2, **changes)
-        config.save(config.run_dir)
-        model = trained_statistics(SVG(config))
-        arrays = {name: variable.numpy() for name, variable in
-                  checkpoints.named_variables(model, training_state=False).items()}  # fmt: skip
-        checkpoints.save(checkpoints.path_of(config.run_dir, 7), arrays)
-        return config, model
-
-    return make
-
-
-def command(*arguments):
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    line = [sys.executable, str(ROOT / "bin" / "uncertainty.py"), *arguments]
-    return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300)
-
-
-def test_a_prior_that_knows_the_hits_has_an_area_of_one_and_one_that_ignores_them_a_half(small):
-    config = small(num_digits=2)
-    batches = told(sequences.random_motions(config, 60, 40))
-    (knowing, ignoring), turns = spread.measure(Codes(), [KnowingPrior(), RandomPrior()], batches, 60)
-    assert np.isnan(knowing[:, 0]).all()
+def test_a_prior_that_sees_the_hits_detects_every_turn():
+    batches = marked(sequences.random_motions(CONFIG, 40, 30))
+    (stddev,), turns = prior.clip_stddev(Codes(), [InformedPrior()], batches)
+    assert np.isnan(stddev[:, 0]).all()
     expected = np.where(turns.any(-1), (np.e + 1 / np.e) / 2, 1 / np.e)
-    np.testing.assert_allclose(knowing[:, 1:], expected[:, 1:], rtol=1e-5)
-    detected = detection.score(knowing, ignoring[np.newaxis], turns.any(-1), config.n_past, 0)
-    assert detected.auc["model"] == (1.0, 1.0, 1.0)
-    assert detected.auc["untrained"].mean == pytest.approx(0.5, abs=0.05)
-    assert detected.auc["untrained"].low < 0.5 < detected.auc["untrained"].high
-    assert detected.by_offset.index(1.0) == list(detection.OFFSETS).index(0)
+    np.testing.assert_allclose(stddev[:, 1:], expected[:, 1:], rtol=1e-5)
+    noise = np.random.default_rng(0).random([2, *stddev.shape])
+    areas = score(stddev, noise, turns.any(-1), CONFIG.n_past, 0)
+    assert areas["model"] == (1.0, 1.0, 1.0)
+    for control in ("untrained", "shuffled"):
+        assert areas[control].low < 0.5 < areas[control].high
 
 
-def test_the_spread_is_the_mean_sigma_of_the_models_own_prior(small, trained_statistics):
-    model = trained_statistics(SVG(small()))
-    ((frames, truth),) = sequences.random_motions(model.config, 5, 10)
-    (measured,), turns = spread.measure(model, [model.prior], [(frames, truth)], 5)
-    _, logvar = model(tf.constant(frames)).prior  # [T-1, B, Z], stored statistics
-    np.testing.assert_allclose(measured[:, 1:], np.exp(logvar.numpy() / 2).mean(-1).T, rtol=1e-4)
+def test_the_standard_deviation_is_that_of_the_models_prior_and_sees_the_past_only(lively):
+    model = lively()
+    ((frames, truth),) = sequences.random_motions(CONFIG, 3, 10)
+    (stddev,), turns = prior.clip_stddev(model, [model.prior], [(frames, truth)])
+    _, logvar = model(tf.constant(frames)).prior  # [B, T-1, Z]
+    np.testing.assert_allclose(stddev[:, 1:], np.exp(logvar.numpy() / 2).mean(-1), rtol=1e-4)
     np.testing.assert_array_equal(turns, sequences.turns(truth.wall_hits))
-
-
-def test_the_spread_of_a_frame_does_not_depend_on_it_or_the_frames_after(small, trained_statistics):
-    model = trained_statistics(SVG(small()))
-    ((frames, truth),) = sequences.random_motions(model.config, 2, 10)
     changed = frames.copy()
     changed[:, 6:] = 255 - changed[:, 6:]
-    (first, second), _ = (spread.measure(model, [model.prior], [(x, truth)], 2) for x in (frames, changed)), None
-    np.testing.assert_array_equal(first[0][0, :, 1:7], second[0][0, :, 1:7])
-    assert (first[0][0, :, 7] != second[0][0, :, 7]).all()
+    (other,), _ = prior.clip_stddev(model, [model.prior], [(changed, truth)])
+    np.testing.assert_array_equal(stddev[:, 1:7], other[:, 1:7])
+    assert (stddev[:, 7] != other[:, 7]).all()
 
 
-def test_untrained_priors_are_of_the_models_architecture_and_all_different(small):
-    config = small(prior_layers=2)
-    priors = spread.untrained_priors(config, 3, seed=5)
-    shapes = [tuple(weight.shape) for weight in SVG(config).prior.weights]
-    assert [[tuple(weight.shape) for weight in prior.weights] for prior in priors] == [shapes] * 3
-    first, second, _ = (prior.weights[0].numpy() for prior in priors)
+def test_untrained_priors_have_the_models_architecture_and_differ(tiny):
+    model = tiny(prior_layers=2)
+    shapes = [tuple(weight.shape) for weight in model.prior.weights]
+    priors = prior.untrained_priors(model, 2, seed=5)
+    assert [[tuple(weight.shape) for weight in each.weights] for each in priors] == [shapes] * 2
+    first, second = (each.weights[0].numpy() for each in priors)
     assert (first != second).any()
-    np.testing.assert_array_equal(first, spread.untrained_priors(config, 1, seed=5)[0].weights[0].numpy())
-    assert (first != spread.untrained_priors(config, 1, seed=6)[0].weights[0].numpy()).any()
+    np.testing.assert_array_equal(first, prior.untrained_priors(model, 1, seed=5)[0].weights[0].numpy())
 
 
-@pytest.mark.slow
-def test_the_command_writes_everything_and_prints_the_areas(trained):
-    config, model = trained()
-    folder = os.path.join(config.run_dir, "evaluation")
-    os.makedirs(folder)
-    Path(folder, "metrics.json").write_text("{}")
-    answer = command(f"--run_dir={config.run_dir}", *(f"--{name}={value}" for name, value in REQUEST.items()))
-    # It refreshes the report of an evaluation that is there; these metrics are none, which the report says.
-    assert answer.returncode == 1 and "metrics.json" in answer.stderr and "Traceback" not in answer.stderr
-    assert f"wrote {', '.join(analysis.NAMES)} to {folder}" in answer.stdout
-    with open(os.path.join(folder, "uncertainty.json"), encoding="utf-8") as file:
-        written = json.load(file)
-    for name, area in written["auc"].items():
-        assert f"  {name:<10} {area['mean']:.3f}  ({area['low']:.3f} to {area['high']:.3f})" in answer.stdout
-    assert written["settings"]["checkpoint"] == "step_00000007.npz"
-    assert set(written["auc"]) == {"model", "untrained", "shuffled"}
-    section = inputs.read_uncertainty(folder)  # which the report shows
-    assert len(section.images) == 3
-    for name in analysis.NAMES[2:]:
-        assert np.asarray(Image.open(os.path.join(folder, name)).convert("L")).std() > 5
+def test_the_standard_deviation_along_a_rollout_is_that_of_its_prior(lively, frames):
+    model = lively()
+    context = frames(model, length=3)
+    stddev = prior.rollout_stddev(model, context, 4, n_samples=2, seed=3)
+    assert stddev.shape == [2, 2, 4, model.z_dim]
+    futures = model.generate(context, 4, n_samples=2, seed=3).numpy()
+    for sample in (0, 1):  # which the model itself gives for the clips that it generated
+        clips = np.concatenate([context / np.float32(255), futures[:, sample]], axis=1)
+        _, logvar = model(tf.constant(clips)).prior
+        np.testing.assert_allclose(stddev[:, sample], np.exp(logvar[:, 2:] / 2), rtol=1e-3)
+    with pytest.raises(ValueError, match="prior='fixed'; its standard deviation needs prior='learned'"):
+        prior.rollout_stddev(lively(prior="fixed"), context, 4)
 
-    # The numbers are those of the parts, computed here by themselves.
+
+# Scores.
+
+
+def make(sequences=40, frames=30, shift=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    events = rng.random([sequences, frames]) < 0.2
+    return events, rng.standard_normal([sequences, frames]) + shift * events
+
+
+def test_weighted_areas_are_those_of_scikit_learn_with_ties_too():
+    events, scores = make()
+    weights = np.random.default_rng(1).integers(0, 3, [3, len(events)])
+    for values in (scores, np.round(scores), np.zeros_like(scores)):
+        expected = [
+            roc_auc_score(events.ravel(), values.ravel(), sample_weight=np.repeat(row, events.shape[1]))
+            for row in weights
+        ]
+        np.testing.assert_allclose(weighted_auc(events, values[np.newaxis], weights), expected, atol=1e-12)
+
+
+def test_the_area_of_two_normal_distributions_has_its_closed_form():
+    events, scores = make(sequences=150, frames=200, shift=1.3)
+    area = mean_auc(events, np.stack([scores, scores]), 0)
+    assert area.mean == pytest.approx(norm.cdf(1.3 / np.sqrt(2)), abs=0.01)
+    assert area.low < area.mean < area.high
+    assert mean_auc(events, np.stack([scores, -scores]), 0) == pytest.approx((0.5, 0.5, 0.5), abs=1e-12)
+
+
+def test_the_interval_resamples_sequences_and_not_frames():
+    events, scores = make(sequences=30, frames=10)
+    once = mean_auc(events, scores[np.newaxis], 3)
+    often = mean_auc(np.tile(events, 9), np.tile(scores, 9)[np.newaxis], 3)
+    assert tuple(often) == pytest.approx(tuple(once), abs=1e-12)  # more of the same is no more evidence
+
+
+def test_the_interval_is_as_wide_as_the_area_varies():
+    true, areas = norm.cdf(1 / np.sqrt(2)), []
+    for seed in range(40):
+        events, scores = make(sequences=40, frames=12, seed=seed)
+        areas.append(mean_auc(events, scores[np.newaxis], seed))
+    assert np.mean([area.low <= true <= area.high for area in areas]) > 0.85
+    width = np.mean([area.high - area.low for area in areas])
+    assert width == pytest.approx(2 * 1.96 * np.std([area.mean for area in areas]), rel=0.25)
+
+
+def test_shuffled_sequences_keep_what_depends_on_time_only():
+    turns = np.zeros([20, 12], bool)
+    turns[:, 8] = True  # at the same time in all sequences
+    values = turns + 0.1 * np.random.default_rng(0).random(turns.shape)
+    assert score(values, values[np.newaxis], turns, 2, 0)["shuffled"].mean == 1.0
+
+
+def test_clips_without_turns_are_refused():
+    with pytest.raises(ConfigError, match="0 of the 8 scored frames show a turn; raise --n_sequences"):
+        score(np.zeros([2, 6]), np.zeros([1, 2, 6]), np.zeros([2, 6], bool), 2, 0)
+
+
+# The analysis.
+
+
+def test_the_analysis_writes_json_and_figures(small, lively, tmp_path):
+    config, model = small(num_digits=2), lively()
+    numbers = {"n_sequences": 12, "n_digit_sets": 4, "n_samples": 3, "n_frames": 14, "seed": 1}
+    result = analysis.analyse(model, config, str(tmp_path), **numbers)
+    assert sorted(os.listdir(tmp_path)) == sorted(analysis.NAMES)
+    assert json.loads((tmp_path / "uncertainty.json").read_text(encoding="utf-8")) == result
+    for figure in result["figures"]:
+        assert np.asarray(Image.open(tmp_path / figure["file"]).convert("L")).std() > 5
+    assert set(result["auc"]) == {"model", "untrained", "shuffled"}
+    assert f"{result['auc']['model']['mean']:.3f}" in result["summary"][0]
+    assert all(len(row) == len(result["table"]["columns"]) for row in result["table"]["rows"])
+
+    # The numbers are those of the model, computed here without the package.
     ((frames, truth),) = sequences.random_motions(config, 12, 14)
-    logvar = model(tf.constant(frames)).prior[1]
-    sigma = np.exp(logvar.numpy() / 2).mean(-1).T[:, config.n_past - 1 :]
+    sigma = np.exp(model(tf.constant(frames)).prior[1].numpy() / 2).mean(-1)[:, config.n_past - 1 :]
     events = sequences.turns(truth.wall_hits).any(-1)[:, config.n_past :]
-    assert written["auc"]["model"]["mean"] == pytest.approx(roc_auc_score(events.ravel(), sigma.ravel()), abs=0.01)
-    assert f"{written['auc']['model']['mean']:.3f}" in written["summary"][0]
-    with open(os.path.join(folder, "uncertainty.csv"), encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [float(row["sigma_mean"]) for row in rows] == written["sigma"]["mean"]
-    assert [int(row["frame"]) for row in rows] == written["sigma"]["frames"] == list(range(1, 14))
-    for digit in (0, 1):
-        turning = [int(row["frame"]) for row in rows if row[f"digit_{digit + 1}_turns"] == "1"]
-        assert turning == written["sigma"]["turns"][digit]
+    assert result["auc"]["model"]["mean"] == pytest.approx(roc_auc_score(events.ravel(), sigma.ravel()), abs=0.01)
+    assert result["stddev"]["frames"] == list(range(1, 14))
+    clip, hit = result["settings"]["clip"], result["settings"]["hit"]
+    for digit, turns in enumerate(result["stddev"]["turns"]):
+        assert turns == np.flatnonzero(sequences.turns(truth.wall_hits)[clip, :, digit]).tolist()
+    assert hit + 1 in result["stddev"]["turns"][0]
 
-
-def test_the_course_shows_the_motion_of_its_clip(trained):
-    config, model = trained()
-    course = detection.course(model, 5, 3, 14, seed=0)
-    ((_, truth),) = sequences.random_motions(config, 6, 14)
-    np.testing.assert_array_equal(course.turns, sequences.turns(truth.wall_hits)[5])
-    assert np.isfinite(course.mean[1:]).all() and (course.std[1:] > 0).all()
-
-
-def test_the_same_seed_gives_the_same_scores_to_the_last_bit(trained):
-    _, model = trained()
-    first, again, other = (detection.detect(model, 12, 14, seed=seed) for seed in (1, 1, 2))
-    assert (first.auc, first.untrained_each, first.by_offset) == (again.auc, again.untrained_each, again.by_offset)
-    assert first.untrained_each != other.untrained_each and first.auc["shuffled"] != other.auc["shuffled"]
-    assert first.auc["model"].mean == other.auc["model"].mean
-
-
-def test_the_table_by_frame_says_which_frames_count():
-    turns = np.array([[False], [False], [True], [False]])
-    text = analysis._per_frame(Course(np.array([np.nan, 0.5, 0.25, 1]), np.zeros(4), turns), 2)
-    assert text.splitlines() == [
-        "frame,scored,sigma_mean,sigma_std,digit_1_turns", "1,0,0.5,0.0,0", "2,1,0.25,0.0,1", "3,1,1.0,0.0,0"
-    ]  # fmt: skip
+    again = analysis.analyse(model, config, str(tmp_path), **numbers)
+    assert again == result
+    other = analysis.analyse(model, config, str(tmp_path), **{**numbers, "seed": 2})
+    assert other["auc"]["untrained"] != result["auc"]["untrained"]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"prior": "fixed"}, "prior=fixed: the spread of N\\(0, I\\) is the same in every frame"),
-        ({"prior": "none"}, "prior=none: there is no latent"),
-        ({"motion": "deterministic"}, "motion=deterministic, whose digits do not take a random velocity at a wall"),
-        ({"n_past": 1}, "n_past=1, but a velocity is seen in no fewer than 2 frames"),
-        ({"n_past": 20, "n_eval": 30}, "n_frames is 20, but only frames after the context of 20 are scored"),
+        ({"prior": "fixed"}, "prior=fixed; the analysis needs a run with prior=learned"),
+        ({"motion": "deterministic"}, "motion=deterministic; the analysis needs a run with motion=stochastic"),
+        ({"n_past": 1}, "n_past=1; the analysis needs 2 or more"),
+        ({"n_past": 20, "n_eval": 30}, "--n_frames is 20; it must be greater than n_past=20"),
     ],
 )
-def test_a_run_without_an_answer_is_refused_in_words(small, changes, message):
+def test_other_runs_are_refused(small, changes, message):
     with pytest.raises(ConfigError, match=message):
-        applicability.check(small(**changes), 20)
-
-
-def test_the_command_refuses_other_runs_at_once(small):
-    config = small(dataset="kth", digits="mnist", num_digits=2, digit_size=32, image_width=64)
-    config.save(config.run_dir)
-    result = command(f"--run_dir={config.run_dir}")
-    assert result.returncode == 1 and "Traceback" not in result.stderr
-    assert f"error: {config.run_dir} is of dataset=kth, whose moments of chance are not known" in result.stderr
+        uncertainty.check(small(**changes), 20)

@@ -4,7 +4,6 @@ import os
 
 from absl import flags
 
-from svg_tf.cli import flags as config_flags
 from svg_tf.config import Config, ConfigError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "folder of the run", required=True)
@@ -21,8 +20,3 @@ def run() -> None:
 
     used = runs.export_run(_RUN_DIR.value, _OUT.value, _CHECKPOINT.value)
     print(f"wrote {_OUT.value} from {used}: one state dictionary per network, and the options as 'opt'")
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; argv defaults to sys.argv."""
-    config_flags.run(run, argv)

@@ -42,8 +42,3 @@ def run() -> None:
     print(f"wrote {run_dir} with a checkpoint of step 0. Generate futures, or continue training:")
     print(f"  {shlex.join(['python', 'bin/generate.py', f'--run_dir={run_dir}'])}")
     print(f"  {shlex.join(['python', 'bin/train.py', *config_flags.flags_of(plan.config)])}")
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; argv defaults to sys.argv."""
-    config_flags.run(run, argv)

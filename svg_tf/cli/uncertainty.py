@@ -1,58 +1,48 @@
-"""Asks a run's prior about collisions: python bin/uncertainty.py --run_dir=runs/demo"""
+"""Test whether the learned prior predicts collisions: python bin/uncertainty.py --run_dir=runs/demo"""
 
 import os
 
 from absl import flags
 
-from svg_tf.cli import flags as config_flags
+from svg_tf import uncertainty
 from svg_tf.cli import run_flags
-from svg_tf.uncertainty import applicability
 
-flags.adopt_module_key_flags(run_flags)  # --help shows them
+flags.adopt_module_key_flags(run_flags)  # so that --help lists them
 _N_SEQUENCES = flags.DEFINE_integer(
     "n_sequences", 200, "test clips to score, each with its own digits and motion", lower_bound=2, upper_bound=2**20
 )
 _N_DIGIT_SETS = flags.DEFINE_integer(
-    "n_digit_sets", 100, "sets of test digits that one motion is shown with", lower_bound=2, upper_bound=2**20
+    "n_digit_sets", 100, "sets of test digits that share one motion", lower_bound=2, upper_bound=2**20
 )
-_N_SAMPLES = flags.DEFINE_integer(
-    "n_samples", 20, "futures of each clip and of each set of digits", lower_bound=2, upper_bound=4096
-)
+_N_SAMPLES = flags.DEFINE_integer("n_samples", 20, "futures of each set of digits", lower_bound=2, upper_bound=4096)
 _N_FRAMES = flags.DEFINE_integer("n_frames", 100, "frames that the prior reads, more than n_past", lower_bound=2)
 _SEED = flags.DEFINE_integer(
-    "seed", 0, "seed of digits, futures, untrained priors and resampling", lower_bound=0, upper_bound=2**31 - 1
+    "seed", 0, "seed of digits, futures, untrained priors and bootstrap", lower_bound=0, upper_bound=2**31 - 1
 )
 _OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/evaluation")
 
 
 def run() -> None:
-    """Parses, analyses and prints the scores."""
+    """Analyse the run and print the scores."""
     config = run_flags.config()
     folder = run_flags.folder_to_write(_OUT.value, "evaluation")
-    applicability.check(config, _N_FRAMES.value)
-    from svg_tf.uncertainty import analysis  # TensorFlow takes seconds to load: a wrong flag is told before
+    uncertainty.check(config, _N_FRAMES.value)
+    from svg_tf.uncertainty import analysis  # imports TensorFlow, late so that a bad flag fails fast
 
+    config, model = run_flags.load()
     result = analysis.analyse(
+        model,
         config,
-        checkpoint=run_flags.checkpoint(),
+        folder,
         n_sequences=_N_SEQUENCES.value,
         n_digit_sets=_N_DIGIT_SETS.value,
         n_samples=_N_SAMPLES.value,
         n_frames=_N_FRAMES.value,
         seed=_SEED.value,
-        folder=folder,
     )
-    print("area under the ROC curve of turns told by the prior's spread (95 % interval):")
-    for name, area in result["auc"].items():
-        print(f"  {name:<10} {area['mean']:.3f}  ({area['low']:.3f} to {area['high']:.3f})")
-    print("\n".join(result["summary"][2:]))
+    print("\n".join(result["summary"]))
     print(f"wrote {', '.join(analysis.NAMES)} to {folder}")
     if os.path.exists(os.path.join(folder, "metrics.json")):
         from svg_tf.report import write_report
 
         print(f"refreshed {write_report(folder)}")
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; argv defaults to sys.argv."""
-    config_flags.run(run, argv)

@@ -1,0 +1,78 @@
+"""The standard deviation of the learned prior, along true clips and along generated futures."""
+
+from collections.abc import Iterable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from svg_tf import losses, noise, rollout
+from svg_tf.models.lstm import GaussianLSTM
+from svg_tf.models.svg import SVG
+from svg_tf.progress import progress
+from svg_tf.uncertainty.sequences import Batch, turns
+
+
+def rollout_stddev(
+    model: SVG, context: np.ndarray | tf.Tensor, n_future: int, n_samples: int = 1, seed: int = 0
+) -> tf.Tensor:
+    """Return the standard deviation of the learned prior along sampled futures.
+
+    It says for each predicted frame how open the model considers it. The futures are those of `model.generate` with
+    the same arguments.
+
+    Args:
+        model: a trained model with a learned prior.
+        context: uint8, or float32 in [0, 1], [B, P, H, W, C] with P = model.n_past.
+        n_future: frames T to predict.
+        n_samples: futures S of each context.
+        seed: seed of the futures.
+
+    Returns:
+        float32 [B, S, T, Z].
+
+    Raises:
+        ValueError: the prior is not learned, or an argument has the wrong shape or range.
+    """
+    if model.prior is None:
+        raise ValueError(f"the model has prior={model.prior_type!r}; its standard deviation needs prior='learned'")
+    seeds = noise.sample_seeds(seed, range(len(context)), n_samples)
+    return losses.stddev(rollout.generate(model, context, n_future, seeds).prior[1])
+
+
+def clip_stddev(model: SVG, priors: Sequence[GaussianLSTM], batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the standard deviation of priors that read true frames through the model's encoder.
+
+    Args:
+        model: a trained model; batch normalization uses its stored statistics.
+        priors: P priors of the model's architecture.
+        batches: clips with their truth.
+
+    Returns:
+        Mean over z of the standard deviation of p(z[t] | x[0..t-1]) at index t, float32 [P, B, T]; NaN at frame 0,
+        which has no prior. And the turns, bool [B, T, N].
+    """
+    stddevs, shown = [], []
+    for frames, truth in progress(batches, desc="prior", unit="batch"):
+        stddevs.append(_stddev(model, tuple(priors), frames).numpy())
+        shown.append(turns(truth.wall_hits))
+    stddev = np.concatenate(stddevs, axis=1)
+    return np.pad(stddev, [(0, 0), (0, 0), (1, 0)], constant_values=np.nan), np.concatenate(shown)
+
+
+def untrained_priors(model: SVG, count: int, seed: int) -> list[GaussianLSTM]:
+    """Return priors of the model's architecture with initial weights."""
+    seeds = keras.random.SeedGenerator(seed)
+    sizes = model.z_dim, model.rnn_size, model.prior_layers
+    priors = [GaussianLSTM(*sizes, seed=seeds, name=f"untrained_prior_{number}") for number in range(count)]
+    for prior in priors:
+        prior(tf.zeros([1, 1, model.g_dim]), prior.initial_state(1))  # creates the weights
+    return priors
+
+
+@tf.function(reduce_retracing=True)
+def _stddev(model: SVG, priors: tuple[GaussianLSTM, ...], frames: tf.Tensor) -> tf.Tensor:
+    """Map frames uint8 [B, T, W, W, C] to float32 [P, B, T-1], for frames 1 to T-1."""
+    h, _ = model.encode(rollout.time_major(frames))  # [T, B, G]
+    logvars = [prior(h[:-1], prior.initial_state(tf.shape(h)[1]))[0][1] for prior in priors]  # [T-1, B, Z] each
+    return tf.transpose(tf.reduce_mean(losses.stddev(tf.stack(logvars)), axis=-1), [0, 2, 1])
