@@ -31,33 +31,30 @@ def test_a_video_has_all_its_frames_in_order_and_in_the_right_colours(ending, tm
     decoded = read(tmp_path / f"a{ending}")
     expected = np.stack([pillow(frame, (43, 32))[:, 5:37] for frame in video])
     assert decoded.shape == (23, 32, 32, 3) and decoded.dtype == np.uint8
-    worst = 12 if ending == ".gif" else 5  # GIF was written with 8 bits a pixel
+    worst = 12 if ending == ".gif" else 5  # GIF has 8 bits per pixel
     error = decoded.astype(int) - expected
     assert np.abs(error).mean() < worst
     assert np.abs(error.mean(axis=(1, 2))).max() < worst  # of every frame and colour
 
 
-@pytest.mark.parametrize("ending", sorted(video_files.CODECS))
-@pytest.mark.parametrize("faststart", [False, True])
-def test_a_video_cut_anywhere_is_told_from_a_whole_one(ending, faststart, tmp_path):
-    if faststart and ending not in (".mp4", ".mov"):
-        pytest.skip("an option of MP4 and MOV alone")
+@pytest.mark.parametrize("ending", sorted([*video_files.CODECS, "fast.mp4"]))
+def test_a_video_cut_anywhere_is_recognised(ending, tmp_path):
     path = tmp_path / f"whole{ending}"
-    video_files.write_video(path, video_files.frames(40), faststart=faststart)
+    video_files.write_video(path, video_files.frames(40), faststart=ending == "fast.mp4")
     whole, data = read(path), path.read_bytes()
-    for part in range(60):  # the tenths among them
+    for part in range(30):  # includes all tenths
         cut = tmp_path / f"cut{ending}"
-        cut.write_bytes(data[: len(data) * part // 60])
+        cut.write_bytes(data[: len(data) * part // 30])
         try:
             decoded = read(cut)
         except DataError as error:
             assert "empty" in str(error) if part == 0 else "cut short" in str(error) or "cannot be read" in str(error)
             continue
         if ending == ".gif":
-            assert cut.read_bytes().endswith(b";")  # a byte in the middle that looks like the trailer
+            assert cut.read_bytes().endswith(b";")  # a byte in the middle equals the trailer
             continue
-        # Only a file that lost its index alone, or a part of its last packet, may pass for whole.
-        assert len(decoded) >= len(whole) - 1, f"{part} sixtieths gave {len(decoded)} frames"
+        # A file that lost only its index, or a part of its last packet, may pass for whole.
+        assert len(decoded) >= len(whole) - 1, f"{part} thirtieths gave {len(decoded)} frames"
         sound = len(whole) - 4  # the last packet, and the frames between it and the one before
         np.testing.assert_array_equal(decoded[:sound], whole[:sound])
 
@@ -87,8 +84,8 @@ def test_resizing_is_the_bicubic_of_another_library(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_levels_of_a_video_become_those_of_a_picture_without_a_bias(channels):
-    levels = np.arange(16, 236, dtype=np.uint8)  # what yuv420p calls black to white
+def test_video_levels_become_image_levels_without_a_bias(channels):
+    levels = np.arange(16, 236, dtype=np.uint8)  # black to white in yuv420p
     frames = []
     for level in levels:
         planes = np.concatenate([np.full((32, 32), level, np.uint8), np.full((16, 32), 128, np.uint8)])
@@ -113,7 +110,8 @@ def test_frames_of_the_right_form_come_through_exactly(channels, tmp_path):
     (tmp_path / "c").mkdir()
     for number, frame in enumerate(video):
         Image.fromarray(frame if channels == 3 else frame[..., 0]).save(tmp_path / "c" / f"frame{number + 8}.png")
-    for name in ("a.npy", "b.npz", "c"):
+    np.save(tmp_path / "d.npy", np.asfortranarray(video))
+    for name in ("a.npy", "b.npz", "c", "d.npy"):
         np.testing.assert_array_equal(read(tmp_path / name, Form(32, channels, "crop")), video)
 
 
@@ -123,7 +121,7 @@ def test_a_folder_of_images_is_read_in_the_order_of_the_numbers(tmp_path):
     assert read(tmp_path, GREY)[:, 0, 0, 0].tolist() == [1, 2, 9, 10, 11, 100]
 
 
-def test_a_video_that_was_filmed_upright_is_upright(tmp_path):
+def test_the_rotation_of_a_phone_video_is_applied(tmp_path):
     video = np.zeros((6, 32, 32, 3), np.uint8)
     video[:, :16] = 255  # the upper half
     for angle, bright in ((90, "left"), (-90, "right"), (180, "lower")):
@@ -133,21 +131,18 @@ def test_a_video_that_was_filmed_upright_is_upright(tmp_path):
         assert max(halves, key=lambda side: halves[side].mean()) == bright, angle
 
 
-def test_frames_of_another_size_than_asked_for_are_an_error(tmp_path):
+def test_frames_of_another_or_of_several_sizes_are_an_error(tmp_path):
     video_files.write_video(tmp_path / "a.avi", video_files.frames(5))
     assert len(read(tmp_path / "a.avi", size=(64, 48))) == 5
     with pytest.raises(DataError, match="frame 0 is 64x48, not 160x120"):
         read(tmp_path / "a.avi", size=(160, 120))
-
-
-def test_frames_of_several_sizes_are_an_error(tmp_path):
     for number, width in enumerate((32, 32, 40)):
         Image.new("RGB", (width, 32)).save(tmp_path / f"{number}.png")
     with pytest.raises(DataError, match="frame 2 is 40x32, not 32x32"):
         read(tmp_path)
 
 
-def test_what_is_no_video_says_why(tmp_path):
+def test_the_error_says_why_a_file_is_not_a_video(tmp_path):
     def file(name, data):
         (tmp_path / name).write_bytes(data)
         return tmp_path / name
@@ -163,15 +158,15 @@ def test_what_is_no_video_says_why(tmp_path):
     cases = [
         (file("empty.mp4", b""), "is empty"),
         (file("text.mp4", b"this is no video, but a text " * 99), "cannot be read: Invalid data"),
-        (file("text.npy", b"text"), "cannot be read"),
-        (file("cut.npy", good[:-9]), "is cut short: its shape is"),
-        (file("cut.npz", b"PK\x03\x04"), "cannot be read"),
-        (tmp_path / "two.npz", "holds 2 arrays"),
+        (file("text.npy", b"text"), "cannot be read as a NumPy array .*; save it with numpy.save"),
+        (file("cut.npy", good[:-9]), "cannot be read as a NumPy array"),
+        (file("cut.npz", b"PK\x03\x04"), "cannot be read as a NumPy array"),
+        (tmp_path / "two.npz", "contains 2 arrays"),
         (array("float.npy", np.zeros((3, 8, 8))), r"is float64 \[3, 8, 8\], but must be uint8"),
         (array("flat.npy", np.zeros((8, 8), np.uint8)), r"is uint8 \[8, 8\]"),
         (array("rgba.npy", np.zeros((3, 8, 8, 4), np.uint8)), r"is uint8 \[3, 8, 8, 4\]"),
-        (array("none.npy", np.zeros((0, 8, 8), np.uint8)), "has no pixels"),
-        (array("pickle.npy", np.array([{}])), r"is object \[1\], but must be uint8"),
+        (array("none.npy", np.zeros((3, 0, 8), np.uint8)), "has no pixels"),
+        (array("pickle.npy", np.array([{}])), "cannot be read as a NumPy array"),
         (tmp_path / "folder", "1.png cannot be read"),
         (tmp_path / "missing.mp4", "cannot be read: No such file"),
     ]
@@ -180,7 +175,7 @@ def test_what_is_no_video_says_why(tmp_path):
             read(path)
 
 
-def test_a_sound_file_has_no_video(tmp_path):
+def test_a_sound_file_is_an_error(tmp_path):
     av = video_files.av
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("aac", rate=48000)
@@ -192,7 +187,7 @@ def test_a_sound_file_has_no_video(tmp_path):
         read(tmp_path / "a.mp4")
 
 
-def test_a_title_in_another_encoding_is_no_obstacle(tmp_path):
+def test_a_title_in_another_encoding_is_ignored(tmp_path):
     video_files.write_video(tmp_path / "a.mkv", video_files.frames(5), title="caf?")
     data = (tmp_path / "a.mkv").read_bytes()
     assert b"caf?" in data
@@ -200,20 +195,13 @@ def test_a_title_in_another_encoding_is_no_obstacle(tmp_path):
     assert len(read(tmp_path / "a.mkv")) == 5
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the sample videos are not here")
-def test_real_videos_are_decoded_whole():
-    counts = {"kth/videos/person01_boxing_d1_uncomp.avi": 360, "kth/videos/person01_walking_d1_uncomp.avi": 555}
-    counts |= {"kth/videos/person04_running_d1_uncomp.avi": 242, "videos/carphone_pristine.mp4": 120}
+@pytest.mark.skipif(not SHARED.exists(), reason="the sample videos are not available")
+def test_real_videos_are_decoded_completely_and_cut_ones_recognised(tmp_path):
+    counts = {"kth/videos/person01_boxing_d1_uncomp.avi": 360, "videos/carphone_pristine.mp4": 120}
     for name, count in counts.items():
         assert len(read(SHARED / name, GREY)) == count
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="the sample videos are not here")
-def test_real_videos_cut_at_any_tenth_are_told(tmp_path):
-    for name in ("kth/videos/person04_running_d1_uncomp.avi", "videos/carphone_pristine.mp4"):
-        data = (SHARED / name).read_bytes()
-        cut = tmp_path / Path(name).name
-        for tenth in range(10):
+        data, cut = (SHARED / name).read_bytes(), tmp_path / Path(name).name
+        for tenth in range(0, 10, 3):
             cut.write_bytes(data[: len(data) * tenth // 10])
             with pytest.raises(DataError):
                 read(cut)

@@ -102,7 +102,8 @@ def test_the_command_prepares_describes_and_fails_on_a_missing_split(tmp_path):
     assert "Traceback" not in done.stderr
     done = run("--dataset=kth", "--download")
     assert done.returncode == 1 and not done.stdout
-    assert done.stderr.splitlines()[-1] == "error: data_dir is empty: set --data_dir to the folder to download kth into"
+    message = "error: data_dir is empty: set --data_dir to the folder to download kth into"
+    assert done.stderr.splitlines()[-1] == message
 
 
 # The cache folder.
