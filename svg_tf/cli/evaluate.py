@@ -1,13 +1,14 @@
-"""Scores many futures of a run's test clips: python bin/evaluate.py --run_dir=runs/demo [--protocol=svg]"""
+"""Score sampled futures of test clips: svg-tf evaluate --run_dir=runs/demo [--protocol=svg]."""
 
-import shlex
+import os
 import sys
+from typing import Any
 
 from absl import flags
 
 from svg_tf.cli import flags as config_flags
 from svg_tf.cli import run_flags
-from svg_tf.config import Config, ConfigError
+from svg_tf.config import ConfigError
 from svg_tf.evaluation import definitions, protocols
 
 flags.adopt_module_key_flags(run_flags)  # --help shows them
@@ -15,17 +16,19 @@ _PROTOCOL = flags.DEFINE_enum(
     "protocol",
     "run",
     protocols.NAMES,
-    "run (the run's own n_past, n_eval and test data), svg (Denton and Fergus, 2018) or srvp (Franceschi et al., "
-    "2020), beside whose published numbers the run's are set",
+    "run (the run's n_past, n_eval and test split), svg (Denton and Fergus, 2018) or srvp (Franceschi et al., 2020); "
+    "the last two add the published scores",
+)
+_COMPARE = flags.DEFINE_string(
+    "compare", "", "run folder or preset whose scores on the same clips are added to the tables and the report"
 )
 _N_CLIPS = flags.DEFINE_integer(
     "n_clips",
     0,
-    "test clips to score, the first of the test set; 0: all of the protocol (run: 1,000 of smmnist, and of the others "
-    "as many as there are, to 1,000)",
+    "test clips to score, the first of the test set; 0: all of the protocol (run: 1,000, or all if there are fewer)",
     lower_bound=0,
 )
-_N_SAMPLES = flags.DEFINE_integer("n_samples", 100, "futures of each clip, N", lower_bound=1, upper_bound=4096)
+_N_SAMPLES = flags.DEFINE_integer("n_samples", 100, "futures per clip, N", lower_bound=1, upper_bound=4096)
 _SELECT = flags.DEFINE_enum(
     "select",
     "each",
@@ -33,33 +36,37 @@ _SELECT = flags.DEFINE_enum(
     "metric that chooses the best sample for all metrics, on the predicted frames; each: every metric its own",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
-_LPIPS = flags.DEFINE_string("lpips_weights", "", "folder of LPIPS' published weights; empty: LPIPS is not computed")
-_FVD = flags.DEFINE_string("fvd_weights", "", "folder or handle of FVD's network, I3D; empty: FVD is not computed")
+_LPIPS = flags.DEFINE_string("lpips_weights", "", "folder with the published weights of LPIPS; empty: no LPIPS")
+_FVD = flags.DEFINE_string("fvd_weights", "", "folder or URL of FVD's network, I3D; empty: no FVD")
 _RECALIBRATE = flags.DEFINE_integer(
     "recalibrate_bn",
     0,
-    "training batches over which the statistics of batch normalisation are estimated anew; 0: as trained",
+    "training batches to re-estimate the batch normalisation statistics from; 0: statistics of the training",
     lower_bound=0,
 )
 _RECALIBRATE_OVER = flags.DEFINE_enum(
     "recalibrate_over",
     "clips",
     ("clips", "rollouts", "both"),
-    "frames of --recalibrate_bn: the true ones, the model's own futures, or both",
+    "frames for --recalibrate_bn: true ones (clips), predicted ones (rollouts), or both",
 )
 _N_EXAMPLES = flags.DEFINE_integer("n_examples", 4, "clips to show, the first of those scored", lower_bound=1)
 _OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/evaluation")
 
 
 def run() -> None:
-    """Checks the flags, scores, prints the table and writes the report."""
+    """Check the flags, score, print the table and write the report."""
     config = run_flags.config()
     folder = run_flags.folder_to_write(_OUT.value, "evaluation")
-    _check(config)
-    from svg_tf import report  # TensorFlow takes seconds to load: a wrong flag is told before
-    from svg_tf.evaluation import evaluate
+    protocols.resolve(_PROTOCOL.value, config)
+    if _SELECT.value == definitions.LPIPS.name and not _LPIPS.value:
+        raise ConfigError("--select=lpips needs --lpips_weights.")
+    if _RECALIBRATE_OVER.value != "clips" and not _RECALIBRATE.value:
+        raise ConfigError(f"--recalibrate_over={_RECALIBRATE_OVER.value} has no effect without --recalibrate_bn.")
+    from svg_tf import presets, report  # TensorFlow takes seconds to import: a bad flag fails before
+    from svg_tf.evaluation.evaluate import Options, evaluate
 
-    options = evaluate.Options(
+    options = Options(
         checkpoint=run_flags.checkpoint(),
         protocol=_PROTOCOL.value,
         n_clips=_N_CLIPS.value,
@@ -71,51 +78,45 @@ def run() -> None:
         recalibrate_bn=_RECALIBRATE.value,
         recalibrate_over=_RECALIBRATE_OVER.value,
         n_examples=_N_EXAMPLES.value,
-        command=shlex.join(["python", "bin/evaluate.py", *sys.argv[1:]]),
+        command=config_flags.command_line(),
     )
+    compared = None
     try:
-        found = evaluate.evaluate(config, options, folder)
+        if _COMPARE.value:
+            other = presets.load_config(_COMPARE.value)
+            other = other.replace(data_dir=config.data_dir, cache_dir=config.cache_dir)
+            shown = other.replace(run_dir=_COMPARE.value)
+            model = presets.load(_COMPARE.value)
+            compared = evaluate(shown, options._replace(checkpoint="best"), os.path.join(folder, "compared"), model)
+        config, model = run_flags.load()
+        found = evaluate(config, options, folder, model, compared)
     except KeyboardInterrupt:
-        sys.exit(f"interrupted; what was scored is in {folder}, and the same command goes on from there")
+        sys.exit(f"interrupted; the scores are saved in {folder}, and the same command resumes there")
     _print(found)
-    print(f"wrote {report.write_report(folder)}, and metrics.json, per_frame.csv and per_clip.csv beside it")
+    print(f"wrote {report.write_report(folder)}, metrics.json, per_frame.csv and per_clip.csv")
 
 
-def _check(config: Config) -> None:
-    """Fails on what can be known before anything is loaded."""
-    protocols.resolve(_PROTOCOL.value, config)
-    if _SELECT.value == definitions.LPIPS.name and not _LPIPS.value:
-        raise ConfigError("select is lpips, which needs --lpips_weights")
-    if _RECALIBRATE_OVER.value != "clips" and not _RECALIBRATE.value:
-        raise ConfigError(f"recalibrate_over={_RECALIBRATE_OVER.value} has no effect without --recalibrate_bn")
-
-
-def _print(found: dict) -> None:
-    metrics = found["metrics"]
+def _print(found: dict[str, Any]) -> None:
+    metrics, published = found["metrics"], found["protocol"]["published"]
     print(f"{found['protocol']['description']}")
     print(f"{found['n_clips']:,} test clips. {found['chosen_by']}")
-    width = max(len(row["name"]) for row in [*found["table"], *found["protocol"]["published"]])
+    width = max(len(row["name"]) for row in [*found["table"], *published])
     print(" " * (width + 2) + "".join(f"{metric['title']:>20}" for metric in metrics))
     for row in found["table"]:
         cells = (_cell(row["metrics"].get(metric["name"])) for metric in metrics)
         print(f"  {row['name']:<{width}}" + "".join(f"{cell:>20}" for cell in cells))
-    for row in found["protocol"]["published"]:
+    for row in published:
         cells = (f"{row[metric['name']]:g}" if metric["name"] in row else "" for metric in metrics)
         print(f"  {row['name']:<{width}}" + "".join(f"{cell:>20}" for cell in cells) + "  (published)")
     if found["n_clips"] > 1:
         print("+- is half the 95 % confidence interval of the mean over clips.")
     for metric in found["not_computed"]:
-        print(f"{metric['title']}: not computed, {metric['reason']}")
+        print(f"{metric['title']} is not computed: {metric['reason']}")
     for sentence in (*found["notes"], *found["protocol"]["deviations"]):
         print(f"- {sentence}")
 
 
-def _cell(score: dict | None) -> str:
+def _cell(score: dict[str, float] | None) -> str:
     if score is None:
         return ""
     return f"{score['mean']:.4f}" + (f" +-{score['high'] - score['mean']:.4f}" if "high" in score else "")
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; argv defaults to sys.argv."""
-    config_flags.run(run, argv)

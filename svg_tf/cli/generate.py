@@ -1,41 +1,36 @@
-"""Draws futures of a run's test clips: python bin/generate.py --run_dir=runs/demo"""
+"""Sample futures of test clips and draw them: svg-tf generate --run_dir=runs/demo."""
 
 from absl import flags
 
-from svg_tf.cli import flags as config_flags
 from svg_tf.cli import run_flags
 
 flags.adopt_module_key_flags(run_flags)  # --help shows them
 _N_CLIPS = flags.DEFINE_integer("n_clips", 20, "test clips to score, the first of the test set", lower_bound=1)
-_N_SHOWN = flags.DEFINE_integer("n_shown", 4, "clips to show, the first of those scored", lower_bound=1)
-_N_SAMPLES = flags.DEFINE_integer("n_samples", 20, "futures of each clip", lower_bound=1, upper_bound=4096)
-_HORIZON = flags.DEFINE_integer("horizon", 0, "predicted frames; 0 is n_eval less n_past", lower_bound=0)
+_N_SHOWN = flags.DEFINE_integer("n_shown", 4, "clips to draw, the first of those scored", lower_bound=1)
+_N_SAMPLES = flags.DEFINE_integer("n_samples", 20, "futures per clip", lower_bound=1, upper_bound=4096)
+_HORIZON = flags.DEFINE_integer("horizon", 0, "predicted frames; 0: n_eval minus n_past", lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
 _OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/samples/futures")
 
 
 def run() -> None:
-    """Parses, draws and prints the scores."""
+    """Check the flags, sample, draw and print the scores."""
     config = run_flags.config()
     folder = run_flags.folder_to_write(_OUT.value, "samples", "futures")
     from svg_tf.evaluation import futures
 
+    config, model = run_flags.load()
     result = futures.draw(
+        model,
         config,
-        checkpoint=run_flags.checkpoint(),
+        folder,
         n_clips=_N_CLIPS.value,
         n_shown=_N_SHOWN.value,
         n_samples=_N_SAMPLES.value,
         horizon=_HORIZON.value or config.n_eval - config.n_past,
         seed=_SEED.value,
-        folder=folder,
     )
     print(f"{result.n_clips} test clips, predicted frames only:")
     for name, values in result.table.items():
         print(f"  {name:<16}" + "  ".join(f"{metric} {value:6.3f}" for metric, value in values.items()))
-    print(f"wrote {folder}/futures.gif and a strip of each clip in it")
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; argv defaults to sys.argv."""
-    config_flags.run(run, argv)
+    print(f"wrote {folder}/futures.gif and a strip of each clip")

@@ -1,1 +1,1 @@
-"""Evaluation: many futures of every test clip, scored, beside predictors that learn nothing and published numbers."""
+"""Evaluation of a trained model on test clips."""

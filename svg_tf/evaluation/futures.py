@@ -1,20 +1,20 @@
-"""The futures of a run's test clips: drawn, scored and shown."""
+"""Futures of a run's test clips: sampled, scored and drawn as pictures."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
-from svg_tf import rollout, visualization
+from svg_tf import noise, rollout, visualization
 from svg_tf.config import Config
 from svg_tf.data.dataset import make_dataset
-from svg_tf.evaluation import definitions, measures, predictors, sampling
+from svg_tf.evaluation import definitions
 from svg_tf.evaluation.scoreboard import Scoreboard
+from svg_tf.evaluation.scoring import clips_at_once, sample, trivial_predictions
 from svg_tf.metrics.psnr import decibels
 from svg_tf.models.svg import SVG
-from svg_tf.training import checkpoints
+from svg_tf.progress import progress
 from svg_tf.visualization import Row
 
 _METRICS = (definitions.MSE, definitions.SSIM)
@@ -22,127 +22,90 @@ _SHOWN_SAMPLES = 3
 
 
 class Result(NamedTuple):
-    """PSNR and SSIM by what was scored: best of n_samples, mean sample, copy last, black; more is better.
+    """Scores by predictor: best of n_samples, mean sample, copy last and black.
 
-    PSNR is that of the mean squared error over clips, in dB: a clip in which nothing moves, which copying predicts
-    without any error, then counts as one clip and not as an infinity.
+    PSNR, in dB, is that of the squared error averaged over clips. In this way a clip without motion, which copy last
+    predicts exactly, counts as one clip.
     """
 
     n_clips: int
     table: dict[str, dict[str, float]]
 
 
-def load_model(config: Config, checkpoint: str = "best") -> SVG:
-    """The model of config.run_dir with the weights of a checkpoint: best, latest or a step.
-
-    Raises:
-        CheckpointError: no such checkpoint, or it does not fit.
-    """
-    model = SVG(config)
-    checkpoints.load_weights(model, config.run_dir, checkpoint)
-    return model
-
-
 def draw(
-    config: Config,
-    *,
-    checkpoint: str,
-    n_clips: int,
-    n_shown: int,
-    n_samples: int,
-    horizon: int,
-    seed: int,
-    folder: str,
+    model: SVG, config: Config, folder: str, *, n_clips: int, n_shown: int, n_samples: int, horizon: int, seed: int
 ) -> Result:
-    """Draws and scores futures of the first test clips; shows some in folder/futures.gif and futures_<clip>.png.
+    """Sample and score futures of the first test clips; draw some in folder/futures.gif and futures_<clip>.png.
 
-    A picture has the truth, the best sample by SSIM of the predicted frames, some samples as they come, and the
-    approximate posterior, which has seen the truth. Pictures of clips that an earlier call showed are removed.
+    A picture has the truth, the best sample by SSIM over the predicted frames, the first samples, and the
+    reconstruction by the approximate posterior, which sees the true frames. Pictures of an earlier call are removed.
 
     Args:
-        config: of the run.
-        checkpoint: best, latest or a step.
-        n_clips: test clips to score, at least 1; fewer where there are fewer.
-        n_shown: how many of them to show.
-        n_samples: futures of each clip.
-        horizon: predicted frames; the truth is shown and scored as far as it goes, n_eval frames in all.
+        model: a trained model.
+        config: of its run.
+        folder: folder to write to.
+        n_clips: test clips to score, at least 1; fewer if the test set has fewer.
+        n_shown: clips to draw.
+        n_samples: futures per clip.
+        horizon: predicted frames. The truth has config.n_eval frames; frames after it are not scored.
         seed: of the futures.
-        folder: where to write.
 
     Raises:
-        CheckpointError: the run has no such checkpoint.
         DataError: the test data is missing or broken.
     """
-    model = load_model(config, checkpoint)
-    data = make_dataset(config, "test", n_clips=n_clips).unbatch()
-    board = Scoreboard(_METRICS)
+    batch = clips_at_once(model, n_samples, n_clips)
+    data = make_dataset(config, "test", n_clips=n_clips).unbatch().batch(batch)
+    board, number = Scoreboard(_METRICS), 0
     pictures: list[list[Row]] = []
-    with tqdm(total=n_clips, unit="clip", desc="draw") as bar:
-        for number, stored in enumerate(data.as_numpy_iterator()):
-            clip = stored / np.float32(255)
-            context, future = np.split(clip, [config.n_past])
-            seeds = sampling.seeds_of(seed, number, n_samples)
-            shown = _score(board, context, future[:horizon], sampling.draw(model, context, horizon, seeds))
-            if number < n_shown:
-                posterior = rollout.reconstruct(model, clip[np.newaxis]).numpy()[0]
-                pictures.append(_rows(clip, shown, posterior, config.n_past, n_samples))
-            bar.update()
-    _write(folder, pictures, config.n_past)
-    means = board.means().items()
-    table = {name: {"PSNR": float(decibels(scores["mse"])), "SSIM": scores["ssim"]} for name, scores in means}
-    return Result(number + 1, table)
-
-
-def _score(
-    board: Scoreboard, context: np.ndarray, future: np.ndarray, parts: Iterator[np.ndarray]
-) -> list[np.ndarray]:
-    """Scores a clip's samples, which come in parts [n, T, H, W, C], and the trivial predictions.
-
-    Returns:
-        The best sample by SSIM, and the first ones, float32 [T, H, W, C].
-    """
-    known = len(future)
-    best: tuple[float, np.ndarray] | None = None
-    first: list[np.ndarray] = []
-    measured: dict[str, list[np.ndarray]] = {metric.measure: [] for metric in _METRICS}
-    for part in parts:
-        for name, values in measured.items():
-            values.append(measures.PLAIN[name](future, part[:, :known]))
-        scores = definitions.SSIM.of_clips(measured[definitions.SSIM.measure][-1])
-        if best is None or scores.max() > best[0]:
-            best = (scores.max(), part[scores.argmax()])
-        first += list(part[: _SHOWN_SAMPLES - len(first)])
-    samples = {name: np.concatenate(values) for name, values in measured.items()}
-    board.add_samples({"best": f"best of {len(samples['mse'])}", "mean": "mean sample"}, "model", samples)
-    trivial = predictors.trivial(context, known)
-    for name in ("copy last", "black"):
-        prediction = trivial[name][np.newaxis]
-        board.add_prediction(name, "trivial", {m: measures.PLAIN[m](future, prediction)[0] for m in measured})
-    assert best is not None  # there is a sample
-    return [best[1], *first]
-
-
-def _rows(clip: np.ndarray, shown: list[np.ndarray], posterior: np.ndarray, n_past: int, n_samples: int) -> list[Row]:
-    """The picture of a clip, as far as both the truth and the predictions go.
-
-    Args:
-        clip: the truth, context included, float32 [T, H, W, C].
-        shown: the best sample and the first ones, without the context.
-        posterior: the clip's reconstruction, from frame 1 on.
-        n_past: frames of context.
-        n_samples: of how many the best is.
-    """
-    best, *first = (np.concatenate([clip[:n_past], sample])[: len(clip)] for sample in shown)
-    length = len(best)
-    rows = [Row("Truth", clip[:length], "truth"), Row(f"Best of {n_samples}", best)]
-    rows += [Row(f"Sample {number}", frames) for number, frames in enumerate(first, start=1)]
-    # The first frame has no prediction: the posterior's row begins with it as it is.
-    return [*rows, Row("Posterior", np.concatenate([clip[:1], posterior])[:length])]
-
-
-def _write(folder: str, pictures: list[list[Row]], n_past: int) -> None:
+    with progress(total=n_clips, unit="clip", desc="generate") as bar:
+        for clips in data.map(lambda clips: clips[:, : config.n_past + horizon]).as_numpy_iterator():
+            clips = clips / np.float32(255)
+            seeds = noise.sample_seeds(seed, range(number, number + len(clips)), n_samples)
+            parts = list(sample(model, clips[:, : config.n_past], horizon, seeds, batch))
+            for index, clip in enumerate(clips):
+                samples = np.concatenate([part[index] for part in parts])  # [S, T, H, W, C]
+                best = _score(board, *np.split(clip, [config.n_past]), samples)
+                if number < n_shown:
+                    posterior = rollout.reconstruct(model, clip[np.newaxis])[0].numpy()
+                    shown = [samples[best], *samples[:_SHOWN_SAMPLES]]
+                    pictures.append(_rows(clip, shown, posterior, config.n_past, n_samples))
+                number += 1
+                bar.update()
     names = [f"futures_{index}.png" for index in range(len(pictures))]
     for name, rows in zip(names, pictures, strict=True):
-        visualization.write_png(os.path.join(folder, name), visualization.strip(rows, n_past))
-    visualization.write_gif(os.path.join(folder, "futures.gif"), visualization.animation(pictures, n_past))
+        visualization.write_png(os.path.join(folder, name), visualization.strip(rows, config.n_past))
+    visualization.write_gif(os.path.join(folder, "futures.gif"), visualization.animation(pictures, config.n_past))
     visualization.remove_others(folder, r"futures_\d+\.png", names)
+    scores = {row["name"]: {name: value["mean"] for name, value in row["metrics"].items()} for row in board.table()}
+    table = {name: {"PSNR": float(decibels(found["mse"])), "SSIM": found["ssim"]} for name, found in scores.items()}
+    return Result(number, table)
+
+
+def _score(board: Scoreboard, context: np.ndarray, truth: np.ndarray, samples: np.ndarray) -> int:
+    """Add a clip's samples [S, T, H, W, C] and trivial predictions to the scores; return the best sample by SSIM."""
+    measures = {metric.measure: definitions.MEASURES[metric.measure] for metric in _METRICS}
+    measured = {name: measure(truth, samples[:, : len(truth)]) for name, measure in measures.items()}
+    names = {"best": f"best of {len(samples)}", "mean": "mean sample"}
+    choices = board.add_samples(names, "model", measured)
+    trivial = trivial_predictions(context, len(truth))
+    for name in ("copy last", "black"):
+        frames = trivial[name][np.newaxis]
+        board.add_prediction(name, "trivial", {key: measure(truth, frames)[0] for key, measure in measures.items()})
+    return choices[definitions.SSIM.name].best_sample
+
+
+def _rows(clip: np.ndarray, samples: Sequence[np.ndarray], posterior: np.ndarray, n_past: int, n: int) -> list[Row]:
+    """Return the rows of a clip's picture, as long as the shorter of truth and predictions.
+
+    Args:
+        clip: the truth with its context, float32 [T, H, W, C].
+        samples: the best sample and the first ones, without the context.
+        posterior: the reconstruction of frames 1 to T-1.
+        n_past: context frames.
+        n: number of samples that the best was chosen from.
+    """
+    best, *first = (np.concatenate([clip[:n_past], sample])[: len(clip)] for sample in samples)
+    rows = [Row("Truth", clip[: len(best)], "truth"), Row(f"Best of {n}", best)]
+    rows += [Row(f"Sample {number}", frames) for number, frames in enumerate(first, start=1)]
+    # The first frame has no prediction; the row of the posterior begins with the true one.
+    return [*rows, Row("Posterior", np.concatenate([clip[:1], posterior])[: len(best)])]

@@ -11,158 +11,167 @@ from typing import Any
 import numpy as np
 
 from svg_tf import files
-from svg_tf.evaluation import definitions, intervals, predictors, selection
-from svg_tf.evaluation.definitions import Metric
-from svg_tf.evaluation.scoreboard import Scoreboard
-from svg_tf.evaluation.scoring import Scorer
+from svg_tf.config import ConfigError
+from svg_tf.evaluation import definitions, scoreboard, scoring
+from svg_tf.evaluation.scoreboard import Choice, Scoreboard
 from svg_tf.evaluation.store import Store
-from svg_tf.metrics.frechet import Moments, frechet_distance
+from svg_tf.metrics.frechet import frechet_distance
 
 _SHOWN_SAMPLES = 3
+_KINDS = ("model", "compared", "truth", "simulator", "trivial")  # order of the rows
+_SAME = ("data", "n_clips", "n_past", "n_eval", "select", "seed")  # in evaluations that are compared
 
 
 def write(
     folder: str,
     facts: dict[str, Any],
-    metrics: Sequence[Metric],
+    metrics: Sequence[definitions.Metric],
     missing: Sequence[dict[str, str]],
-    scorer: Scorer,
+    scorer: scoring.Scorer,
     store: Store,
     n_examples: int,
+    compared: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Writes the tables of the first facts["n_clips"] records, each file whole or not at all, metrics.json last.
+    """Write the tables of the first facts["n_clips"] records. Each file is written atomically, metrics.json last.
 
-    Until then there is none: that of another evaluation, and its report, are taken away before the first of the files
-    that they belong with is replaced.
+    The metrics.json and report.html of an earlier evaluation are removed before any other file is replaced.
 
     Args:
-        folder: where to.
-        facts: what metrics.json says beside the numbers.
-        metrics: to compute.
-        missing: what is not computed, with the reasons.
-        scorer: of the records, for the examples.
-        store: of the records.
+        folder: folder to write to.
+        facts: entries of metrics.json beside the scores.
+        metrics: metrics to compute.
+        missing: metrics that are not computed, with reasons.
+        scorer: the scorer of the records, for the examples.
+        store: the records.
         n_examples: clips to show, the first ones.
+        compared: metrics.json of another model, whose rows are added.
 
     Returns:
-        What is in metrics.json.
+        The content of metrics.json.
+
+    Raises:
+        ConfigError: the other evaluation is of other clips or lengths.
     """
+    if compared and (differing := [name for name in _SAME if compared[name] != facts[name]]):
+        raise ConfigError(f"{compared['run_dir']} cannot be compared: {', '.join(differing)} of the test clips differ.")
     of_frames = [metric for metric in metrics if metric.measure]
     board = Scoreboard(of_frames, facts["select"])
     chooser = definitions.SSIM.name if facts["select"] == "each" else facts["select"]
-    moments = {name: Moments() for name in scorer.videos} if len(metrics) > len(of_frames) else {}
-    best: list[int] = []  # of the examples
+    best: list[int] = []  # sample of each example
+    features: list[np.ndarray] = []  # [videos, D] of each clip
 
     def write_clips(path: str) -> None:
         with open(path, "w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(["clip", "metric", "best", "mean", "worst", "best_sample"])
             for clip, record in enumerate(store.records(facts["n_clips"])):
-                choices = _add(board, record, facts, scorer.trivial)
+                choices = _add(board, record, facts)
                 table.writerows([clip, name, *choice] for name, choice in choices.items())
                 if clip < n_examples:
                     best.append(choices[chooser].best_sample)
-                for name, features in zip(moments, record["features"] if moments else (), strict=True):
-                    moments[name].add(features[np.newaxis])
+                if scorer.videos:
+                    features.append(record["features"])
         for name in ("metrics.json", "report.html"):
             with contextlib.suppress(FileNotFoundError):
                 os.remove(os.path.join(folder, name))
 
-    files.remove_asides(folder)  # of a process that was killed while it wrote
     files.write_with(os.path.join(folder, "per_clip.csv"), write_clips)
+    rows, curves = board.table() + _distances(scorer.videos, features), board.curves(facts["n_past"])
+    if compared:
+        rows += [_relabel(row, compared) for row in compared["table"] if row["kind"] == "model"]
+        for name, curve in curves.items():
+            lines = compared["curves"].get(name, {"lines": []})["lines"]
+            curve["lines"] += [_relabel(line, compared) for line in lines if line["kind"] == "model"]
     found = {
         **facts,
         "date": datetime.date.today().isoformat(),
-        "metrics": [_described(metric) for metric in metrics],
+        "compared": {key: compared[key] for key in ("model", "run_dir", "checkpoint", "step")} if compared else None,
+        "metrics": [{key: getattr(metric, key) for key in metric._fields[:-1]} for metric in metrics],
         "not_computed": list(missing),
-        "table": board.table() + _distances(moments),
-        "curves": board.curves(facts["n_past"]),
+        "table": _joined(rows),
+        "curves": curves,
         "by_samples": board.by_samples(),
-        "by_samples_definition": f"The score over n is {selection.EXPECTED_BEST}",
-        "interval": intervals.DEFINITION,
+        "by_samples_definition": f"The score over n is {scoreboard.EXPECTED_BEST}",
+        "interval": scoreboard.INTERVAL,
         "chosen_by": _chosen_by(facts["select"], metrics),
         "examples_best_by": chooser,
     }
-    found["table"] = _joined(found["table"])
-    found["predictors"] = {row["name"]: _predictor(row["name"], facts) for row in found["table"]}
-    _write_frames(folder, found["curves"])
+    found["predictors"] = {row["name"]: _definition(row["name"], facts, compared) for row in found["table"]}
+    _write_frames(folder, curves)
     _write_examples(folder, scorer, best)
     files.write_text(os.path.join(folder, "metrics.json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     return found
 
 
-def _add(board: Scoreboard, record: np.ndarray, facts: dict[str, Any], trivial: Sequence[str]) -> dict[str, Any]:
-    def measured(kind: str) -> dict[str, np.ndarray]:
-        return {name.split("/")[1]: record[name] for name in record.dtype.names or () if name.startswith(f"{kind}/")}
-
-    n = facts["n_samples"]
-    names = {which: f"{which} of {n}" for which in ("best", "mean", "worst")}
-    choices = board.add_samples(names, "model", measured("model"), by_samples=True)
+def _add(board: Scoreboard, record: np.ndarray, facts: dict[str, Any]) -> dict[str, Choice]:
+    """Add the record of one clip to the scoreboard."""
+    measured: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in _KINDS}
+    for field in record.dtype.names or ():
+        kind, _, measure = field.partition("/")
+        if measure:
+            measured[kind][measure] = record[field]
+    names = {which: f"{which} of {facts['n_samples']}" for which in ("best", "mean", "worst")}
+    choices = board.add_samples(names, "model", measured["model"], by_samples=True)
+    if measured["truth"]:
+        board.add_prediction("true frames", "truth", {name: values[0] for name, values in measured["truth"].items()})
     if facts["n_simulated"]:
         names = {"best": f"simulator, best of {facts['n_simulated']}", "mean": "simulator, mean sample"}
-        board.add_samples(names, "simulator", measured("simulator"))
-    values = measured("trivial")
-    for row, name in enumerate(trivial):
-        board.add_prediction(name, "trivial", {measure: array[row] for measure, array in values.items()})
+        board.add_samples(names, "simulator", measured["simulator"])
+    for row, name in enumerate(scoring.TRIVIAL):
+        board.add_prediction(name, "trivial", {key: values[row] for key, values in measured["trivial"].items()})
     return choices
 
 
-def _distances(moments: dict[str, Moments]) -> list[dict[str, Any]]:
-    """FVD of all videos but the first, which is the truth."""
-    truth, rows = next(iter(moments), ""), []
-    for name in list(moments)[1:]:
-        kind = "model" if name == "one sample" else "simulator" if name.startswith("simulator") else "trivial"
-        value = float(frechet_distance(moments[truth], moments[name]))
-        rows.append({"name": name, "kind": kind, "metrics": {definitions.FVD.name: {"mean": value}}})
+def _distances(videos: Sequence[str], features: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    """Return the rows of FVD, between the first of the videos, the truth, and each other one."""
+    rows = []
+    for number, name in enumerate(videos[1:], start=1):
+        truth, other = (np.stack([found[video] for found in features]) for video in (0, number))
+        kind = "model" if name == "one sample" else "trivial" if name in scoring.TRIVIAL else "simulator"
+        rows.append({"name": name, "kind": kind, "metrics": {"fvd": {"mean": frechet_distance(truth, other)}}})
     return rows
 
 
+def _relabel(row: dict[str, Any], compared: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "name": f"{compared['run_dir']}, {row['name']}", "kind": "compared"}
+
+
 def _joined(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of one name as one, where the first of them is; the kinds together."""
+    """Return rows of the same name as one row, sorted by kind."""
     joined: dict[str, dict[str, Any]] = {}
     for row in rows:
         joined.setdefault(row["name"], {**row, "metrics": {}})["metrics"].update(row["metrics"])
-    order = ("model", "simulator", "trivial")
-    return sorted(joined.values(), key=lambda row: order.index(row["kind"]))
+    return sorted(joined.values(), key=lambda row: _KINDS.index(row["kind"]))
 
 
-def _described(metric: Metric) -> dict[str, str]:
-    definition = metric.definition
-    if metric.name == definitions.FVD.name:
-        definition += ". Between the true videos and one sample of each, the first drawn, context included in both."
-    return {
-        "name": metric.name,
-        "title": metric.title,
-        "unit": metric.unit,
-        "better": metric.better,
-        "definition": definition,
-    }
-
-
-def _chosen_by(select: str, metrics: Sequence[Metric]) -> str:
-    over = "by its mean over the predicted frames alone"
+def _chosen_by(select: str, metrics: Sequence[definitions.Metric]) -> str:
+    over = "by its mean over the predicted frames"
     if select == "each":
         return f"Each metric chooses its own best sample of each clip, {over}."
     title = next(metric.title for metric in metrics if metric.name == select)
     return f"{title} chooses the best sample of each clip for all metrics, {over}."
 
 
-def _predictor(name: str, facts: dict[str, Any]) -> str:
+def _definition(name: str, facts: dict[str, Any], compared: dict[str, Any] | None) -> str:
+    """Return what a row of the table is."""
+    if compared and name.startswith(f"{compared['run_dir']}, "):
+        return f"The same of the model in {compared['run_dir']}, after {compared['step']:,} steps."
     n, simulated = facts["n_samples"], facts["n_simulated"]
-    knows = (
-        "The program that drew the clip, which knows the digits and how they move as far as the frames given can "
-        "show, and draws anew what walls draw in the last of them and after it (a frame that is right counts 100 dB)"
+    simulator = (
+        "The program that generated the clip. It continues the motion of the context frames and draws a new velocity "
+        "at each wall from the last context frame on. Identical frames score 100 dB. "
     )
     texts = {
-        f"best of {n}": f"The best of {n} futures drawn by the model for each clip.",
-        f"mean of {n}": f"The mean score of the {n} futures of each clip: what one draw may expect.",
+        f"best of {n}": f"The best of {n} futures sampled from the model for each clip.",
+        f"mean of {n}": f"The mean score of the {n} futures of each clip: the expected score of one sample.",
         f"worst of {n}": f"The worst of the {n} futures of each clip.",
-        "one sample": "The first future drawn of each clip.",
-        f"simulator, best of {simulated}": f"{knows}: the best of {simulated} such futures. A ceiling.",
-        "simulator, mean sample": f"{knows}: the mean score of such a future.",
-        "simulator, one sample": f"{knows}: the first such future.",
+        "one sample": "The first future of each clip.",
+        "true frames": "The true future frames: the classifier's own score.",
+        f"simulator, best of {simulated}": f"{simulator}The best of {simulated} such futures, an upper bound.",
+        "simulator, mean sample": f"{simulator}The mean score of such a future.",
+        "simulator, one sample": f"{simulator}The first such future.",
     }
-    return texts.get(name) or predictors.DEFINITIONS[name]
+    return texts.get(name) or scoring.TRIVIAL[name]
 
 
 def _write_frames(folder: str, curves: dict[str, Any]) -> None:
@@ -178,20 +187,13 @@ def _write_frames(folder: str, curves: dict[str, Any]) -> None:
     files.write_with(os.path.join(folder, "per_frame.csv"), write_rows)
 
 
-def _write_examples(folder: str, scorer: Scorer, best: Sequence[int]) -> None:
-    shown = [scorer.example(clip, sample, _SHOWN_SAMPLES) for clip, sample in enumerate(best)]
+def _write_examples(folder: str, scorer: scoring.Scorer, best: Sequence[int]) -> None:
+    shown = list(range(min(_SHOWN_SAMPLES, scorer.record["model/mse"].shape[0])))
+    found = [scorer.example(clip, [sample, *shown]) for clip, sample in enumerate(best)]
     arrays: dict[str, Any] = {
-        name: np.stack([_as_bytes(example[name]) for example in shown])
-        for name in ("truth", "best", "samples", "posterior")
+        name: np.stack([np.round(255 * np.clip(example[name], 0, 1)).astype(np.uint8) for example in found])
+        for name in ("truth", "samples", "posterior")
     }
-    count = arrays["samples"].shape[1]
-    arrays |= {
-        "clips": np.arange(len(best)),
-        "samples_of": np.tile(np.arange(count), [len(best), 1]),
-        "best_of": np.array(best),
-    }
+    arrays |= {"best": arrays["samples"][:, 0], "samples": arrays["samples"][:, 1:]}
+    arrays |= {"clips": np.arange(len(best)), "samples_of": np.tile(shown, [len(best), 1]), "best_of": np.array(best)}
     files.write_with(os.path.join(folder, "examples.npz"), lambda path: np.savez_compressed(path, **arrays))
-
-
-def _as_bytes(frames: np.ndarray) -> np.ndarray:
-    return np.round(255 * np.clip(frames, 0, 1)).astype(np.uint8)

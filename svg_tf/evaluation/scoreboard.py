@@ -1,19 +1,28 @@
-"""The tables of an evaluation, built clip by clip: rows of predictors, curves over time, scores over N."""
+"""Tables of an evaluation, built clip by clip: scores per predictor, curves over time, scores over the samples."""
 
+import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from svg_tf.evaluation.definitions import Metric
-from svg_tf.evaluation.intervals import Interval, RunningMean
-from svg_tf.evaluation.selection import counts_up_to, expected_best, ranking
+
+INTERVAL = (
+    "low and high bound the 95 % confidence interval of the mean over clips by Student's t: mean +- t s / sqrt(n), "
+    "with the standard deviation s (n - 1) over the n clips."
+)
+EXPECTED_BEST = (
+    "the expected score of the best of n samples, exactly: the mean over all ways to choose n of the N drawn samples."
+)
 
 Measured = Mapping[str, np.ndarray]  # by measure: [S, T] of samples, or [T] of one prediction
 
 
 class Choice(NamedTuple):
-    """A clip's scores by one metric, and which sample was taken as its best."""
+    """Scores of one clip's samples by one metric, and the number of the sample chosen as the best."""
 
     best: float
     mean: float
@@ -21,43 +30,41 @@ class Choice(NamedTuple):
     best_sample: int
 
 
-class _Line(NamedTuple):
-    clip: RunningMean  # of the clips' scores
-    frames: RunningMean  # of the frames' scores, [T]
-
-
 class Scoreboard:
-    """Means over clips.
+    """Scores of clips by predictor and metric.
 
     Args:
-        metrics: what to score by.
-        select: each, or the name of the metric that chooses the best sample for all.
+        metrics: metrics of frames.
+        select: "each", or the name of the metric that chooses the best sample for all metrics.
     """
 
     def __init__(self, metrics: Sequence[Metric], select: str = "each") -> None:
         self._metrics = {metric.name: metric for metric in metrics}
         self._select = select
-        self._rows: dict[str, tuple[str, dict[str, _Line]]] = {}
-        self._by_samples: dict[str, tuple[tuple[int, ...], RunningMean]] = {}
+        self._kinds: dict[str, str] = {}
+        self._clips: dict[tuple[str, str], list[np.ndarray]] = {}  # by (predictor, metric), one score per clip
+        self._frames: dict[tuple[str, str], list[np.ndarray]] = {}  # the same, [T] per clip
+        self._by_samples: dict[str, list[np.ndarray]] = {}
+        self._counts: tuple[int, ...] = ()
 
     def add_samples(
         self, names: Mapping[str, str], kind: str, measured: Measured, by_samples: bool = False
     ) -> dict[str, Choice]:
-        """Takes in all samples of one clip.
-
-        The best sample is the one with the best score over the whole clip, and the worst the one with the worst.
+        """Add all samples of one clip. The best sample has the best score over the whole clip, the worst the worst.
 
         Args:
-            names: the rows to make, by which of best, mean and worst they are of.
-            kind: of predictor.
+            names: names of the rows, by "best", "mean" and "worst".
+            kind: kind of predictor.
             measured: [S, T] by measure.
-            by_samples: whether to score smaller N too.
+            by_samples: add scores for fewer samples too.
 
         Returns:
-            By metric, what was chosen.
+            The choice by metric.
         """
         choices = {}
         for metric in self._metrics.values():
+            if metric.measure not in measured:
+                continue
             chooser = metric if self._select == "each" else self._metrics[self._select]
             order = ranking(chooser.of_clips(measured[chooser.measure]), chooser.better)
             scores, frames = metric.of_clips(measured[metric.measure]), metric.of_frames(measured[metric.measure])
@@ -69,61 +76,85 @@ class Scoreboard:
             for which, name in names.items():
                 self._add(name, kind, metric, *found[which])
             if by_samples:
-                counts = counts_up_to(len(scores))
-                _, running = self._by_samples.setdefault(metric.name, (counts, RunningMean()))
-                running.add(expected_best(len(scores), counts) @ scores[order])
+                self._counts = counts_up_to(len(scores))
+                expected = expected_best(len(scores), self._counts) @ scores[order]
+                self._by_samples.setdefault(metric.name, []).append(expected)
             best, mean, worst = (float(score) for score, _ in found.values())
             choices[metric.name] = Choice(best, mean, worst, int(order[0]))
         return choices
 
     def add_prediction(self, name: str, kind: str, measured: Measured) -> None:
-        """Takes in the one prediction of a clip by some predictor: [T] by measure."""
+        """Add the single prediction of a clip by a predictor: [T] by measure."""
         for metric in self._metrics.values():
-            values = measured[metric.measure]
-            self._add(name, kind, metric, metric.of_clips(values), metric.of_frames(values))
-
-    def means(self) -> dict[str, dict[str, float]]:
-        """The mean over clips by row and metric."""
-        return {
-            name: {metric: float(line.clip.mean) for metric, line in lines.items()}
-            for name, (_, lines) in self._rows.items()
-        }
+            if metric.measure in measured:
+                values = measured[metric.measure]
+                self._add(name, kind, metric, metric.of_clips(values), metric.of_frames(values))
 
     def table(self) -> list[dict[str, Any]]:
-        """The rows with their intervals, fit for JSON."""
-        rows = []
-        for name, (kind, lines) in self._rows.items():
-            scores = {metric: _known(line.clip.interval()) for metric, line in lines.items()}
-            rows.append({"name": name, "kind": kind, "metrics": scores})
-        return rows
+        """Return the rows with their means and intervals, for JSON."""
+        rows: dict[str, dict[str, Any]] = {}
+        for (name, metric), values in self._clips.items():
+            row = rows.setdefault(name, {"name": name, "kind": self._kinds[name], "metrics": {}})
+            row["metrics"][metric] = {key: float(value) for key, value in interval(values).items()}
+        return list(rows.values())
 
     def curves(self, first_frame: int) -> dict[str, Any]:
-        """The scores of single frames, of which the first is number first_frame, fit for JSON."""
-        curves = {}
-        for metric in self._metrics:
-            lines = [
-                {"name": name, "kind": kind, **_band(found[metric].frames.interval())}
-                for name, (kind, found) in self._rows.items()
-            ]
-            count = len(lines[0]["mean"]) if lines else 0
-            curves[metric] = {"frames": list(range(first_frame, first_frame + count)), "lines": lines}
+        """Return the scores of single frames, numbered from first_frame, for JSON."""
+        curves: dict[str, Any] = {}
+        for (name, metric), values in self._frames.items():
+            curve = curves.setdefault(metric, {"frames": [first_frame + t for t in range(len(values[0]))], "lines": []})
+            curve["lines"].append({"name": name, "kind": self._kinds[name], **_band(values)})
         return curves
 
     def by_samples(self) -> dict[str, Any]:
-        """The expected score of the best of n, see selection.expected_best, fit for JSON."""
-        return {name: {"n": list(n), **_band(running.interval())} for name, (n, running) in self._by_samples.items()}
+        """Return the expected score of the best of n samples, for JSON."""
+        return {name: {"n": list(self._counts), **_band(values)} for name, values in self._by_samples.items()}
 
     def _add(self, name: str, kind: str, metric: Metric, clip: np.ndarray, frames: np.ndarray) -> None:
-        _, lines = self._rows.setdefault(name, (kind, {}))
-        line = lines.setdefault(metric.name, _Line(RunningMean(), RunningMean()))
-        line.clip.add(clip)
-        line.frames.add(frames)
+        self._kinds.setdefault(name, kind)
+        self._clips.setdefault((name, metric.name), []).append(clip)
+        self._frames.setdefault((name, metric.name), []).append(frames)
 
 
-def _known(interval: Interval) -> dict[str, float]:
-    return {name: float(value) for name, value in interval._asdict().items() if value is not None}
+def ranking(scores: np.ndarray, better: str) -> np.ndarray:
+    """Return the indices of scores [S], best first: int64 [S]. Of equal scores, the first sample comes first."""
+    return np.argsort(-scores if better == "higher" else scores, kind="stable")
 
 
-def _band(interval: Interval) -> dict[str, list[float]]:
-    """As lists; of one clip, which has no interval, the bounds repeat the mean."""
-    return {name: (interval.mean if value is None else value).tolist() for name, value in interval._asdict().items()}
+@functools.cache
+def expected_best(n_samples: int, counts: tuple[int, ...]) -> np.ndarray:
+    """Return the probability that each sample is the best of n chosen without replacement.
+
+    The sample of rank r (from 0) among S is the best of n if the other n - 1 rank behind it: C(S-1-r, n-1) of C(S, n)
+    ways. A row times the ranked scores is the expected score of the best.
+
+    Returns:
+        float64 [len(counts), S], best sample first.
+    """
+    return np.array(
+        [
+            [math.comb(n_samples - 1 - rank, count - 1) / math.comb(n_samples, count) for rank in range(n_samples)]
+            for count in counts
+        ]
+    )
+
+
+def counts_up_to(n_samples: int) -> tuple[int, ...]:
+    """Return 1, 2, 5, 10, 20, 50, ... below n_samples, and n_samples."""
+    steps = (digit * 10**power for power in range(len(str(n_samples))) for digit in (1, 2, 5))
+    return (*(count for count in steps if count < n_samples), n_samples)
+
+
+def interval(values: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the mean over clips and, for two clips or more, the bounds of its 95 % confidence interval."""
+    mean = np.mean(values, axis=0)
+    if len(values) < 2:
+        return {"mean": mean}
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values, axis=0)
+    return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def _band(values: Sequence[np.ndarray]) -> dict[str, list[float]]:
+    """Return an interval as lists. For one clip, the bounds equal the mean."""
+    found = interval(values)
+    return {key: found.get(key, found["mean"]).tolist() for key in ("mean", "low", "high")}

@@ -1,4 +1,4 @@
-"""What was scored so far: one record a clip, on the disk before the next clip is drawn."""
+"""Records of scored clips on disk, so that an interrupted evaluation resumes."""
 
 import hashlib
 import json
@@ -12,76 +12,72 @@ import numpy as np
 from svg_tf import files
 from svg_tf.config import ConfigError
 
-_FORMAT = 1  # to be raised when the same settings come to score otherwise
+_FORMAT = 2  # increase it when the same settings give other scores
 
 
 class Store:
-    """Records of the clips 0, 1, 2 and so on, appended to a file whose name is a digest of all that decides them.
+    """Append-only file with one record per clip, named by a digest of everything that determines the records.
 
-    Other settings have another file. A record that a killed process left half written, or that the disk lost, is cut
-    off with all after it, and made again.
+    Each record has a checksum. Opening the file truncates it at the first incomplete or damaged record.
 
     Args:
-        folder: where the files are; made if need be.
-        key: all that decides the records, fit for JSON.
-        record: of a record, without objects.
+        folder: folder of the file, created if missing.
+        key: everything that determines the records, for JSON.
+        record: dtype of a record.
 
     Raises:
-        ConfigError: the folder cannot be written.
+        ConfigError: the folder is not writable.
     """
 
     def __init__(self, folder: str, key: Mapping[str, Any], record: np.dtype) -> None:
-        decided = {"format": _FORMAT, "key": key, "record": str(record.descr)}
-        header = json.dumps(decided, sort_keys=True).encode() + b"\n"
+        header = json.dumps({"format": _FORMAT, "key": key, "record": str(record.descr)}, sort_keys=True).encode()
+        header += b"\n"
         self._record, self._size, self._start = record, record.itemsize + 4, len(header)
         self.path = os.path.join(folder, f"{hashlib.sha256(header).hexdigest()[:16]}.scores")
         try:
-            files.remove_asides(folder)
             if not self._begins_with(header):
                 files.write_bytes(self.path, header)
-            self._count = sum(1 for _ in self._sound())
+            self._count = sum(1 for _ in self._read())
             os.truncate(self.path, self._start + self._count * self._size)
         except OSError as error:
-            raise ConfigError(f"{folder} cannot be written ({error.strerror}); name another --out") from None
+            raise ConfigError(f"{folder} is not writable ({error.strerror}). Set another --out.") from None
 
     def __len__(self) -> int:
         return self._count
 
     def append(self, record: np.ndarray) -> None:
-        """Writes the record of clip number len(self).
+        """Write the record of clip number len(self) and flush it to disk.
 
         Raises:
-            ConfigError: the disk is full, or another process writes the same records; what was written stays.
+            ConfigError: the disk is full, or another process writes to the same file. Earlier records stay.
         """
         data = record.tobytes()
-        end = self._start + self._count * self._size
         try:
             with open(self.path, "r+b") as file:
-                if file.seek(0, os.SEEK_END) != end:
-                    raise ConfigError(f"another process writes to {self.path}; wait for it, or name another --out")
+                if file.seek(0, os.SEEK_END) != self._start + self._count * self._size:
+                    raise ConfigError(f"Another process writes to {self.path}. Wait for it, or set another --out.")
                 file.write(data + self._checksum(self._count, data))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise ConfigError(f"{self.path} cannot be written ({error.strerror}); the same command goes on") from None
+            raise ConfigError(
+                f"{self.path} is not writable ({error.strerror}). The same command resumes from the last scored clip."
+            ) from None
         self._count += 1
 
     def records(self, count: int) -> Iterator[np.ndarray]:
-        """The first records, one after the other."""
-        for number, data in enumerate(self._sound()):
-            if number == count:
-                return
+        """Yield the first `count` records."""
+        for _, data in zip(range(count), self._read(), strict=False):
             yield np.frombuffer(data, self._record)[0]
 
     def _begins_with(self, header: bytes) -> bool:
-        try:
-            with open(self.path, "rb") as file:
-                return file.read(len(header)) == header
-        except FileNotFoundError:
+        if not os.path.exists(self.path):
             return False
+        with open(self.path, "rb") as file:
+            return file.read(len(header)) == header
 
-    def _sound(self) -> Iterator[bytes]:
-        """The records up to the first that is not whole."""
+    def _read(self) -> Iterator[bytes]:
+        """Yield the records before the first incomplete or damaged one."""
         with open(self.path, "rb") as file:
             file.seek(self._start)
             number = 0
@@ -94,4 +90,4 @@ class Store:
 
     @staticmethod
     def _checksum(number: int, data: bytes) -> bytes:
-        return zlib.crc32(data, number).to_bytes(4, "little")
+        return zlib.crc32(data, number).to_bytes(4, "little")  # the number detects records in another order

@@ -1,1 +1,1 @@
-"""Scores of predicted frames against the true ones: one metric a file, called on whole batches."""
+"""Metrics of predicted frames and videos."""

@@ -1,9 +1,8 @@
-"""FVD: the Fréchet video distance of Unterthiner et al. (2018, arXiv:1812.01717), by the published network.
+"""FVD: the Fréchet video distance (Unterthiner et al. 2018, arXiv:1812.01717) with the published network.
 
-Videos become the 400 logits of I3D (Carreira & Zisserman, CVPR 2017), trained on Kinetics-400: the module
-i3d-kinetics-400, version 1, that DeepMind publishes on TensorFlow Hub. `frechet` compares the Gaussians of two sets
-of them. Preprocessing is that of the authors' frechet_video_distance.py. Conversions of the network to other
-frameworks, TorchScript among them, are not read.
+Videos become the 400 logits of I3D (Carreira & Zisserman, CVPR 2017) trained on Kinetics-400: DeepMind's TensorFlow
+Hub module i3d-kinetics-400, version 1. `frechet_distance` compares two sets of them. Preprocessing is that of the
+authors' frechet_video_distance.py.
 """
 
 import hashlib
@@ -17,114 +16,92 @@ from svg_tf.training.checkpoints import CheckpointError
 
 _HANDLE = "https://tfhub.dev/deepmind/i3d-kinetics-400/1"
 _SIGNATURE = "default"
-_WIDTH = 224
-_LOGITS = 400
+_WIDTH, _LOGITS = 224, 400
 # I3D halves the number of frames three times, rounding up, and then averages over windows of two.
 _MIN_FRAMES = 9
-# Frames that go through I3D at once, of whole videos: bounds the memory, to some 0.5 GB.
+# Frames that go through I3D at once, in whole videos: about 0.5 GB.
 _CHUNK_FRAMES = 128
-
-
-def load(handle: str) -> "VideoFeatures":
-    """The published network.
-
-    A TensorFlow Hub module is a program: load none but the published one, or one that you made.
-
-    Args:
-        handle: the folder of the module as it is downloaded and unpacked (saved_model.pb, tfhub_module.pb and
-            variables/), or a handle such as https://tfhub.dev/deepmind/i3d-kinetics-400/1, which the package
-            tensorflow_hub downloads and keeps.
-
-    Raises:
-        ConfigError: there is no such folder, or the handle cannot be fetched.
-        CheckpointError: what is there is damaged, or not this network.
-    """
-    folder = _fetched(handle) if handle.startswith(("http://", "https://")) else handle
-    if not os.path.exists(folder):
-        raise ConfigError(f"FVD has no network: {handle} is not there; {_remedy()}")
-    if not os.path.isfile(os.path.join(folder, "saved_model.pb")):
-        raise CheckpointError(f"{handle} is no folder with a saved_model.pb, so no TensorFlow Hub module; {_remedy()}")
-    return VideoFeatures(handle, folder)
+_REMEDY = f"Download {_HANDLE} (DeepMind's i3d-kinetics-400), unpack it and set --fvd_weights to the folder."
 
 
 class VideoFeatures:
-    """The network behind FVD, from videos to features.
+    """I3D, from videos to the features of FVD.
+
+    A TensorFlow Hub module is a program: load only the published one, or one that you made.
+
+    Args:
+        handle: folder of the unpacked module (saved_model.pb and variables/), or a URL for the package tensorflow_hub.
 
     Attributes:
-        definition: what FVD is, and by which network, in words.
-        min_frames: the fewest frames of a video that the network takes.
+        definition: FVD and its network, in words.
+
+    Raises:
+        ConfigError: the folder is missing, or the URL cannot be downloaded.
+        CheckpointError: the module is damaged, or is another network.
     """
 
-    min_frames = _MIN_FRAMES
-
-    def __init__(self, handle: str, folder: str) -> None:
+    def __init__(self, handle: str) -> None:
+        folder = _downloaded(handle) if handle.startswith(("http://", "https://")) else handle
+        if not os.path.isfile(os.path.join(folder, "saved_model.pb")):
+            raise ConfigError(f"{handle} is not a folder with a saved_model.pb. {_REMEDY}")
         self.definition = (
             "FVD (Unterthiner et al. 2018): Fréchet distance between Gaussians, with sample covariances (n - 1), of "
-            "the logits of I3D trained on Kinetics-400; frames resized to 224x224 bilinearly as in TensorFlow 1, grey "
-            f"ones as three equal channels; lower is better; network {handle} (SHA-256 {_digest(folder)[:16]})"
+            "the logits of I3D trained on Kinetics-400. Frames are resized to 224x224 bilinearly as in TensorFlow 1; "
+            f"grey frames are converted to three equal channels. Network {handle} (SHA-256 {_digest(folder)[:16]})."
         )
         try:
             self._module = tf.saved_model.load(folder, tags=[])  # must outlive its signature
-        except Exception as error:  # protobuf's, TensorFlow's and Python's own, depending on what is damaged
-            # TensorFlow's messages begin with the place in the program, indented, and end with what went wrong.
+        except Exception as error:  # protobuf's, TensorFlow's or Python's, depending on the damage
+            # TensorFlow's messages begin with indented source lines and end with the reason.
             lines = [line for line in str(error).splitlines() if line.strip() and not line[0].isspace()]
             reason = lines[-1] if lines else type(error).__name__
-            raise CheckpointError(f"{handle} is no sound TensorFlow Hub module ({reason}); {_remedy()}") from None
-        self._network, self._argument = self._signature(handle)
+            raise CheckpointError(f"{handle} is not a valid TensorFlow Hub module ({reason}). {_REMEDY}") from None
+        self._network = self._module.signatures.get(_SIGNATURE)
+        inputs = self._network.structured_input_signature[1] if self._network else {}
+        outputs = self._network.structured_outputs if self._network else {}
+        expected = tf.TensorShape([None, None, _WIDTH, _WIDTH, 3])
+        if (
+            len(inputs) != 1
+            or not all(expected.is_compatible_with(spec.shape) for spec in inputs.values())
+            or _SIGNATURE not in outputs
+            or outputs[_SIGNATURE].shape[1:] != [_LOGITS]
+        ):
+            raise CheckpointError(f"{handle} does not map {expected} to the {_LOGITS} logits of Kinetics. {_REMEDY}")
+        (self._argument,) = inputs
         videos = tf.TensorSpec([None, None, None, None, None], tf.float32)
-        self._features_of = tf.function(self._compute_features, input_signature=[videos])
+        self._features_of = tf.function(self._features, input_signature=[videos], autograph=False)
 
     def __call__(self, videos: np.ndarray) -> np.ndarray:
-        """The features of whole videos, context included.
+        """Return the features of whole videos, context included.
 
         Args:
-            videos: float32 [N, T, H, W, C] in [0, 1]; T is min_frames or more, C 1 or 3.
+            videos: float32 [N, T, H, W, C] in [0, 1]; T is 9 or more, C is 1 or 3.
 
         Returns:
             float64 [N, 400].
 
         Raises:
-            ConfigError: videos that are too short for the network.
-            ValueError: videos of another type or shape.
+            ConfigError: videos too short for the network.
+            ValueError: videos of another dtype or shape.
         """
         videos = np.asarray(videos)
-        if not np.issubdtype(videos.dtype, np.floating):
-            raise ValueError(f"videos are {videos.dtype}, but must be float32 in [0, 1]; divide bytes by 255")
-        if videos.ndim != 5 or videos.shape[-1] not in (1, 3):
-            raise ValueError(f"videos have shape {videos.shape}, but must be [N, T, H, W, C] of 1 or 3 channels")
+        if videos.dtype.kind != "f" or videos.ndim != 5 or videos.shape[-1] not in (1, 3):
+            raise ValueError(
+                f"videos are {videos.dtype} {videos.shape}; they must be float32 [N, T, H, W, C] in [0, 1], C 1 or 3."
+            )
         count, frames = videos.shape[:2]
         if frames < _MIN_FRAMES:
             raise ConfigError(
-                f"videos have {frames} frames, but FVD's network needs at least {_MIN_FRAMES}: raise n_eval, or "
-                "evaluate without FVD"
+                f"Videos have {frames} frames; FVD needs at least {_MIN_FRAMES}. Leave --fvd_weights empty."
             )
         chunk = max(1, _CHUNK_FRAMES // frames)
         features = [self._features_of(videos[start : start + chunk]).numpy() for start in range(0, count, chunk)]
-        return np.concatenate([np.empty([0, _LOGITS]), *features])  # float64, as the empty one is
+        return np.concatenate([np.empty([0, _LOGITS]), *features])  # float64, as the first part is
 
-    def _signature(self, handle: str) -> tuple:
-        """The network as a function, and the name of its argument."""
-        if _SIGNATURE not in self._module.signatures:
-            found = ", ".join(self._module.signatures) or "none"
-            raise CheckpointError(f"{handle} has no signature {_SIGNATURE}, but {found}; {_remedy()}")
-        network = self._module.signatures[_SIGNATURE]
-        arguments = network.structured_input_signature[1]
-        expected = tf.TensorShape([None, None, _WIDTH, _WIDTH, 3])
-        if len(arguments) != 1 or not all(expected.is_compatible_with(spec.shape) for spec in arguments.values()):
-            found = ", ".join(f"{name} {spec.shape}" for name, spec in arguments.items())
-            raise CheckpointError(f"{handle} takes {found}, but must take one tensor {expected}; {_remedy()}")
-        shape = getattr(network.structured_outputs.get(_SIGNATURE), "shape", None)
-        if shape is None or shape.rank != 2 or shape[1] != _LOGITS:
-            raise CheckpointError(
-                f"{handle} gives {_SIGNATURE} {shape}, but must give the logits of Kinetics-400, [N, {_LOGITS}]; "
-                f"{_remedy()}"
-            )
-        return network, next(iter(arguments))
-
-    def _compute_features(self, videos: tf.Tensor) -> tf.Tensor:
-        """Videos [N, T, H, W, C] -> [N, 400]."""
+    def _features(self, videos: tf.Tensor) -> tf.Tensor:
+        """Return the logits [N, 400] of videos [N, T, H, W, C]."""
         shape = tf.shape(videos)
-        # Without half-pixel centers, as TensorFlow 1 resized by default: tf.image.resize of TensorFlow 2 does not.
+        # TensorFlow 1 resized without half-pixel centers; tf.image.resize of TensorFlow 2 cannot.
         frames = tf.raw_ops.ResizeBilinear(
             images=tf.reshape(videos, tf.concat([[-1], shape[2:]], axis=0)),
             size=[_WIDTH, _WIDTH],
@@ -136,27 +113,20 @@ class VideoFeatures:
         return self._network(**{self._argument: frames})[_SIGNATURE]
 
 
-def _fetched(handle: str) -> str:
-    """The folder that a handle is downloaded to."""
+def _downloaded(handle: str) -> str:
+    """Download a handle with tensorflow_hub and return its folder."""
     try:
         import tensorflow_hub
-    except ImportError:
-        raise ConfigError(
-            f"{handle} is fetched by the package tensorflow_hub, which is not installed: install it, or download the "
-            "module and name its folder"
-        ) from None
-    try:
+
         return tensorflow_hub.resolve(handle)
+    except ImportError:
+        raise ConfigError(f"Downloading {handle} needs the package tensorflow_hub. Install it, or: {_REMEDY}") from None
     except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise ConfigError(f"{handle} cannot be fetched ({error}); {_remedy()}") from None
-
-
-def _remedy() -> str:
-    return f"download {_HANDLE} (DeepMind's i3d-kinetics-400 on TensorFlow Hub), unpack it and name its folder"
+        raise ConfigError(f"{handle} cannot be downloaded ({error}). {_REMEDY}") from None
 
 
 def _digest(folder: str) -> str:
-    """The SHA-256 of the module's graph and variables."""
+    """Return the SHA-256 of the module's graph and variables."""
     digest = hashlib.sha256()
     variables = os.path.join(folder, "variables")
     names = sorted(os.listdir(variables)) if os.path.isdir(variables) else []

@@ -1,128 +1,226 @@
-"""LPIPS: the learned perceptual image patch similarity of Zhang et al., CVPR 2018, version 0.1, linearly calibrated.
+"""LPIPS: learned perceptual image patch similarity, version 0.1, linearly calibrated (Zhang et al., CVPR 2018).
 
-Frames go through a network trained on ImageNet. Where LPIPS looks at it, each pixel's features are divided by their
-norm, squared differences between the two frames are weighted by channel and summed, averaged over the pixels, and
-the layers summed up (equation 1). The `lpips` package computes the same from the same files.
+Both frames go through a network trained on ImageNet. At five layers the features of each pixel are divided by their
+norm; squared differences are weighted by channel, summed, averaged over pixels and added up (equation 1). The `lpips`
+package computes the same from the same files, but needs PyTorch.
 
-What SRVP publishes for KTH and BAIR, for SVG as for itself, is of AlexNet; VGG16 gives other numbers.
+The LPIPS that SRVP publishes for KTH and BAIR is AlexNet's; VGG16 gives other numbers.
 """
+
+import glob
+import hashlib
+import os
+import re
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from svg_tf.config import ConfigError
-from svg_tf.metrics.lpips_weights import Weights, read_weights
+from svg_tf.torch_import import TorchFileError, read
 
-# Mean and standard deviation of ImageNet's colours, for frames in [-1, 1], rounded as published.
+# Mean and standard deviation of ImageNet's colours for frames in [-1, 1], rounded as published.
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 _SMALLEST_NORM = 1e-10
-# Pixels of the frames that go through a network at once: bounds the memory, to some 0.3 GB for VGG16.
+# Pixels that go through a network at once: 0.3 GB of activations in VGG16.
 _CHUNK_PIXELS = 64 * 64 * 64
 
 
-def load(path: str) -> "Lpips":
-    """LPIPS with the published weights in a folder, AlexNet's or VGG16's.
+class _Conv(NamedTuple):
+    """A convolution with ReLU."""
 
-    Args:
-        path: a folder with alexnet-owt-7be5be79.pth and alex.pth, or with vgg16-397923af.pth and vgg.pth; of a folder
-            with all four, the path of its alex.pth or vgg.pth.
+    index: int  # in torchvision's `features`
+    filters: int
+    size: int
+    stride: int = 1
+    padding: int = 1
+    compared: bool = True  # LPIPS compares its output
 
-    Raises:
-        ConfigError: a file is not there, or it is not clear which is meant.
-        TorchFileError: a file is damaged, of another network or of another version.
-    """
-    return Lpips(read_weights(path))
+
+class _Network(NamedTuple):
+    """A published network."""
+
+    title: str
+    layers: tuple[_Conv | int, ...]  # an integer is the window of a max-pooling of stride 2
+    smallest: int  # height and width of the smallest frame that survives the last pooling
+    backbone: str  # torchvision's file; 8 digits of the name are those its SHA-256 begins with
+    linear: str  # file of the linear calibration in the lpips package, weights/v0.1
+    outdated: str  # first digits of the SHA-256 of that file in weights/v0.0: same names and shapes, another metric
+
+
+def _vgg16() -> tuple[_Conv | int, ...]:
+    layers: list[_Conv | int] = []
+    index = 0
+    for count, filters in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
+        layers += [_Conv(index + 2 * i, filters, 3, compared=i == count - 1) for i in range(count)] + [2]
+        index += 2 * count + 1
+    return tuple(layers[:-1])
+
+
+_ALEXNET = (
+    _Conv(0, 64, 11, 4, 2),
+    3,
+    _Conv(3, 192, 5, 1, 2),
+    3,
+    _Conv(6, 384, 3),
+    _Conv(8, 256, 3),
+    _Conv(10, 256, 3),
+)
+_NETWORKS = (
+    _Network("AlexNet", _ALEXNET, 31, "alexnet-owt-7be5be79.pth", "alex.pth", "18720f55"),
+    _Network("VGG16", _vgg16(), 16, "vgg16-397923af.pth", "vgg.pth", "b9e42362"),
+)
 
 
 class Lpips:
-    """LPIPS of frames, by one network.
+    """LPIPS of one network.
+
+    Args:
+        path: folder with alexnet-owt-7be5be79.pth and alex.pth, or with vgg16-397923af.pth and vgg.pth; or the path of
+            one alex.pth or vgg.pth, to choose where a folder has both.
 
     Attributes:
-        definition: what is computed and from which files, in words.
+        definition: the network, the version and the files, in words.
+
+    Raises:
+        ConfigError: a file is missing, or the folder has both networks.
+        TorchFileError: a file is damaged, of another network or of version 0.0.
     """
 
-    def __init__(self, weights: Weights) -> None:
-        self._network = weights.network
-        self.definition = (
-            f"LPIPS (Zhang et al. 2018), version 0.1, linear calibration on {self._network.title}; grey frames as "
-            f"three equal channels; lower is better; weights {weights.files}"
+    def __init__(self, path: str) -> None:
+        self._network, *files = _find(path)
+        self._convolutions, self._calibration, digests = _read(self._network, *files)
+        names = " and ".join(
+            f"{os.path.basename(file)} (SHA-256 {digest[:16]})" for file, digest in zip(files, digests, strict=True)
         )
-        self._convolutions = [
-            (tf.constant(kernel), tf.constant(bias))
-            for kernel, bias in zip(weights.kernels, weights.biases, strict=True)
-        ]
-        self._calibration = [tf.constant(calibration) for calibration in weights.calibration]
+        self.definition = (
+            f"LPIPS (Zhang et al. 2018), version 0.1, linear calibration on {self._network.title}. Grey frames are "
+            f"converted to three equal channels. Weights: {names}."
+        )
         frames = tf.TensorSpec([None, None, None, None], tf.float32)
-        maps = [tf.TensorSpec([None, None, None, len(weights)], tf.float32) for weights in weights.calibration]
-        self._features_of = tf.function(self._compute_features, input_signature=[frames])
-        self._distances_to = tf.function(self._compute_distances, input_signature=[maps, frames])
+        maps = [tf.TensorSpec([None, None, None, len(weights)], tf.float32) for weights in self._calibration]
+        self._features_of = tf.function(self._features, input_signature=[frames], autograph=False)
+        self._distances_to = tf.function(self._distances, input_signature=[maps, frames], autograph=False)
 
     def __call__(self, truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-        """LPIPS of every predicted frame.
+        """Return the LPIPS of each predicted frame.
 
         Args:
-            truth: float32 [B, T, H, W, C] in [0, 1]; C is 1 or 3, H and W at least 31 for AlexNet, 16 for VGG16.
-            predictions: float32 [S, B, T, H, W, C] in [0, 1].
+            truth: float32 [T, H, W, C] in [0, 1]; C is 1 or 3, H and W at least 31 for AlexNet and 16 for VGG16.
+            predictions: float32 [S, T, H, W, C] in [0, 1].
 
         Returns:
-            float32 [S, B, T], 0 or more, lower is better; 0 for identical frames.
+            float32 [S, T], 0 or more, lower is better; 0 for identical frames.
 
         Raises:
-            ConfigError: frames that are too small for the network.
-            ValueError: frames that are not floating point or of one or three channels, or shapes that do not match.
+            ConfigError: frames too small for the network.
+            ValueError: frames that are not floating point, or of another shape.
         """
         truth, predictions = np.asarray(truth), np.asarray(predictions)
-        self._check(truth, predictions)
-        samples, batch, time, height, width, _ = predictions.shape
-        scores = np.empty([samples, batch * time], np.float32)
-        truth = truth.reshape(batch * time, *truth.shape[2:])  # [B T, H, W, C]
-        predictions = predictions.reshape(samples, batch * time, *predictions.shape[3:])  # [S, B T, H, W, C]
-        chunk = max(1, _CHUNK_PIXELS // (height * width))
-        for start in range(0, batch * time, chunk):
-            part = slice(start, start + chunk)
-            features = self._features_of(truth[part])  # once for all samples
-            for sample in range(samples):
-                scores[sample, part] = self._distances_to(features, predictions[sample, part])
-        return scores.reshape(samples, batch, time)
-
-    def _check(self, truth: np.ndarray, predictions: np.ndarray) -> None:
-        for name, frames in (("truth", truth), ("predictions", predictions)):
-            if not np.issubdtype(frames.dtype, np.floating):
-                raise ValueError(f"{name} is {frames.dtype}, but must be float32 in [0, 1]; divide bytes by 255")
-        if truth.ndim != 5 or predictions.shape[1:] != truth.shape or truth.shape[-1] not in (1, 3):
+        if truth.ndim != 4 or predictions.shape[1:] != truth.shape or truth.shape[-1] not in (1, 3):
             raise ValueError(
-                f"truth {truth.shape} and predictions {predictions.shape} must be [B, T, H, W, C] and "
-                "[S, B, T, H, W, C] of 1 or 3 channels"
+                f"truth has shape {truth.shape} and predictions {predictions.shape}; they must be [T, H, W, C] and "
+                "[S, T, H, W, C] with 1 or 3 channels."
             )
-        height, width = truth.shape[2:4]
+        if truth.dtype.kind != "f" or predictions.dtype.kind != "f":
+            raise ValueError(f"frames are {truth.dtype} and {predictions.dtype}; they must be float32 in [0, 1].")
+        height, width = truth.shape[1:3]
         if min(height, width) < self._network.smallest:
             raise ConfigError(
-                f"frames are {height}x{width} pixels, but LPIPS with {self._network.title} needs at least "
-                f"{self._network.smallest}x{self._network.smallest}: evaluate larger frames, or without LPIPS"
+                f"Frames are {height}x{width} pixels; LPIPS with {self._network.title} needs at least "
+                f"{self._network.smallest}x{self._network.smallest}. Leave --lpips_weights empty."
             )
+        scores = np.empty(predictions.shape[:2], np.float32)
+        chunk = max(1, _CHUNK_PIXELS // (height * width))
+        for start in range(0, len(truth), chunk):
+            part = slice(start, start + chunk)
+            features = self._features_of(truth[part])  # once for all samples
+            for sample, frames in enumerate(predictions[:, part]):
+                scores[sample, part] = self._distances_to(features, frames)
+        return scores
 
-    def _compute_features(self, frames: tf.Tensor) -> list[tf.Tensor]:
-        """Frames [N, H, W, C] -> for each layer that is compared its features, of norm 1 at every pixel."""
+    def _features(self, frames: tf.Tensor) -> list[tf.Tensor]:
+        """Return the normalised features of frames [N, H, W, C] at each compared layer."""
         maps = tf.broadcast_to(frames, tf.concat([tf.shape(frames)[:3], [3]], axis=0))  # [N, H, W, 3]
         maps = (2.0 * maps - 1.0 - tf.constant(_SHIFT)) / tf.constant(_SCALE)
         convolutions, features = iter(self._convolutions), []
         for layer in self._network.layers:
-            if layer.channels:
-                kernel, bias = next(convolutions)
-                padding = [[0, 0], [layer.padding] * 2, [layer.padding] * 2, [0, 0]]
-                maps = tf.nn.relu(tf.nn.conv2d(maps, kernel, layer.stride, padding) + bias)
-            else:
-                maps = tf.nn.max_pool2d(maps, layer.size, layer.stride, "VALID")
+            if isinstance(layer, int):
+                maps = tf.nn.max_pool2d(maps, layer, 2, "VALID")
+                continue
+            kernel, bias = next(convolutions)
+            padding = [[0, 0], [layer.padding] * 2, [layer.padding] * 2, [0, 0]]
+            maps = tf.nn.relu(tf.nn.conv2d(maps, kernel, layer.stride, padding) + bias)
             if layer.compared:
                 norm = tf.sqrt(tf.reduce_sum(tf.square(maps), axis=-1, keepdims=True))
                 features.append(maps / (norm + _SMALLEST_NORM))
         return features
 
-    def _compute_distances(self, truth: list[tf.Tensor], frames: tf.Tensor) -> tf.Tensor:
-        """Features of N true frames and N predicted frames [N, H, W, C] -> [N]."""
+    def _distances(self, truth: list[tf.Tensor], frames: tf.Tensor) -> tf.Tensor:
+        """Return the LPIPS [N] of frames [N, H, W, C] and the features of N true frames."""
         distances = [
             tf.reduce_mean(tf.reduce_sum(weights * tf.math.squared_difference(a, b), axis=-1), axis=[1, 2])
-            for weights, a, b in zip(self._calibration, truth, self._compute_features(frames), strict=True)
+            for weights, a, b in zip(self._calibration, truth, self._features(frames), strict=True)
         ]
         return tf.add_n(distances)
+
+
+def _find(path: str) -> tuple[_Network, str, str]:
+    """Return the network that a path names, its backbone file and its calibration file."""
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    found = [
+        network
+        for network in _NETWORKS
+        if os.path.exists(os.path.join(folder, network.linear))
+        and path in (folder, os.path.join(folder, network.linear))
+    ]
+    if len(found) > 1:
+        raise ConfigError(f"{path} holds two networks. Set --lpips_weights to its alex.pth or vgg.pth.")
+    wanted = found or _NETWORKS
+    for network in found:
+        pattern = re.sub(r"-[0-9a-f]{8}\.", f"-{'[0-9a-f]' * 8}.", network.backbone)
+        backbones = glob.glob(os.path.join(glob.escape(folder), pattern))
+        if len(backbones) == 1:
+            return network, backbones[0], os.path.join(folder, network.linear)
+    pairs = " or ".join(f"{network.backbone} and {network.linear}" for network in wanted)
+    raise ConfigError(
+        f"{path} has no weights of LPIPS. Put {pairs} into one folder (the first is published by torchvision, the "
+        "second by the lpips package in weights/v0.1) and set --lpips_weights to it."
+    )
+
+
+def _read(network: _Network, backbone: str, linear: str) -> tuple[list, list[tf.Tensor], list[str]]:
+    """Return the kernels with their biases, the calibration weights, and the SHA-256 of the two files."""
+    digests = []
+    for file in (backbone, linear):
+        with open(file, "rb") as opened:
+            digests.append(hashlib.file_digest(opened, "sha256").hexdigest())
+    promised = backbone.rsplit("-")[-1].removesuffix(".pth")
+    if not digests[0].startswith(promised):
+        raise TorchFileError(f"{backbone} is damaged: its SHA-256 does not begin with {promised}. Download it again.")
+    if digests[1].startswith(network.outdated):
+        raise TorchFileError(
+            f"{linear} is of LPIPS version 0.0. Use weights/v0.1/{network.linear} of the lpips package."
+        )
+    files = {backbone: read(backbone), linear: read(linear)}
+
+    def tensor(file: str, key: str, *shape: int) -> np.ndarray:
+        array = files[file].get(key) if isinstance(files[file], dict) else None
+        if not isinstance(array, np.ndarray) or array.shape != shape or not np.isfinite(array).all():
+            raise TorchFileError(f"{file} has no finite tensor {key} of shape {shape}. Use the published file.")
+        return array.astype(np.float32)
+
+    convolutions, calibration, channels = [], [], 3
+    for layer in network.layers:
+        if isinstance(layer, int):
+            continue
+        name = f"features.{layer.index}"
+        kernel = tensor(backbone, f"{name}.weight", layer.filters, channels, layer.size, layer.size)
+        bias = tensor(backbone, f"{name}.bias", layer.filters)
+        convolutions.append((tf.constant(kernel.transpose(2, 3, 1, 0)), tf.constant(bias)))
+        channels = layer.filters
+        if layer.compared:
+            weights = tensor(linear, f"lin{len(calibration)}.model.1.weight", 1, channels, 1, 1)
+            calibration.append(tf.constant(weights.reshape(channels)))
+    return convolutions, calibration, digests

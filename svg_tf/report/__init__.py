@@ -1,4 +1,4 @@
-"""The report of an evaluation: one page that needs nothing else."""
+"""The report of an evaluation: one HTML page without external files."""
 
 from svg_tf.report.page import write_report
 

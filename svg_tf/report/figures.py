@@ -1,4 +1,4 @@
-"""The figures: a metric over time, and over the number of samples. Drawn for the width of a phone."""
+"""The figures: a metric over time, and over the number of samples, sized for a phone."""
 
 import io
 from collections.abc import Callable
@@ -10,19 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 _INK = "#33373d"
-# Okabe and Ito's colours, which the colour-blind can tell apart; a hue a kind of predictor, a dash a statistic.
-_BLUE, _GREEN, _ORANGE, _PURPLE = "#0072b2", "#009e73", "#d55e00", "#cc79a7"
-_SOLID, _DASHED, _DOTTED, _DASH_DOT, _LONG = "-", (0, (4, 2)), (0, (1, 1.4)), (0, (5, 2, 1, 2)), (0, (8, 3))
-_STYLES = (
-    ("best of", _BLUE, _SOLID),
-    ("mean of", _BLUE, _DASHED),
-    ("worst of", _BLUE, _DOTTED),
-    ("simulator, best", _GREEN, _SOLID),
-    ("simulator, mean", _GREEN, _DASHED),
-    ("copy last", _ORANGE, _DASH_DOT),
-    ("training mean", _PURPLE, _LONG),
-    ("", _INK, _DOTTED),
-)
+# Okabe and Ito's colours, which colour-blind readers can tell apart. Each kind has a colour, each statistic a dash.
+_COLOURS = {"model": "#0072b2", "compared": "#cc79a7", "simulator": "#009e73", "copy last": "#d55e00"}
+_DASHES = {"best": "-", "mean": (0, (4, 2)), "worst": (0, (1, 1.4)), "copy last": (0, (5, 2, 1, 2))}
 _RC = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -42,51 +32,51 @@ _RC = {
     "ytick.color": _INK,
     "legend.fontsize": 9,
     "legend.frameon": False,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "svg_tf",
 }
-_KINDS = ("model", "trivial", "simulator")  # the legend's order: the longest names are in its second column
-_WIDTH, _HEIGHT = 5.0, 3.1  # inches, of the axes and their labels
+_KINDS = ("model", "trivial", "truth", "compared", "simulator")  # order of the legend: long names last
+_LONG_NAME = 30  # letters that fit into one of two columns
+_WIDTH, _HEIGHT = 5.0, 3.1  # inches, without the legend
 _LINE = 1.8  # points
 _LEGEND_LINE = 0.21
 _DOTS_PER_INCH = 160
 _MOST_TICKS = 7
-_MOST_AXIS, _MARGIN = 2.0, 0.05  # of the range of what is compared
-_SCHEMES = f"<style>:root{{color:{_INK}}}@media (prefers-color-scheme:dark){{:root{{color:#d5d9df}}}}</style>"
+_MOST_AXIS, _MARGIN = 2.0, 0.05
 
 
 class Picture(NamedTuple):
-    """One figure, twice, and in words."""
+    """A figure and its text alternative."""
 
     png: bytes
-    svg: str  # without a ground, its ink light where the reader's colours are dark
     alt: str
 
 
 def over_time(metric: dict[str, str], curve: dict[str, Any], n_past: int) -> Picture:
-    """A metric of every predicted frame, one line a predictor, with the confidence intervals as bands.
+    """Draw a metric of each predicted frame: one line per predictor, confidence intervals as bands.
 
     Args:
-        metric: of metrics.json's "metrics".
-        curve: of its "curves".
-        n_past: frames of context.
+        metric: entry of "metrics" in metrics.json.
+        curve: entry of "curves".
+        n_past: context frames.
     """
 
     def draw(figure: Figure, axes: Axes) -> None:
         bottom, top = _limits(curve["lines"])
         for line in sorted(curve["lines"], key=lambda line: _KINDS.index(line["kind"])):
-            colour, dashes = next((c, d) for start, c, d in _STYLES if line["name"].startswith(start))
+            name, kind = line["name"], line["kind"]
+            colour = _COLOURS.get(kind) or _COLOURS.get(name, _INK)
+            dashes = next((dash for part, dash in _DASHES.items() if part in name), _DASHES["worst"])
             outside = "above" if min(line["mean"]) > top else "below" if max(line["mean"]) < bottom else ""
             if outside:
-                axes.plot([], [], color=colour, linestyle=dashes, linewidth=_LINE, label=f"{line['name']} ({outside})")
+                axes.plot([], [], color=colour, linestyle=dashes, linewidth=_LINE, label=f"{name} ({outside})")
             else:
-                _band(axes, curve["frames"], line, colour, dashes, line["name"])
+                _band(axes, curve["frames"], line, colour, dashes, name)
         axes.set_ylim(bottom, top)
-        axes.set_xlabel(f"frame (0 to {n_past - 1} are given)")
+        axes.set_xlabel(f"frame (context: 0 to {n_past - 1})")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-        rows = -(-len(curve["lines"]) // 2)
+        columns = 1 if max(len(line["name"]) for line in curve["lines"]) > _LONG_NAME else 2
+        rows = -(-len(curve["lines"]) // columns)
         figure.set_figheight(_HEIGHT + rows * _LEGEND_LINE)
-        figure.legend(loc="outside lower left", ncols=2, handlelength=2.8)
+        figure.legend(loc="outside lower left", ncols=columns, handlelength=2.8)
 
     lines = "; ".join(f"{line['name']} {line['mean'][0]:.4g} to {line['mean'][-1]:.4g}" for line in curve["lines"])
     alt = f"{metric['title']} from frame {curve['frames'][0]} to {curve['frames'][-1]}: {lines}."
@@ -94,29 +84,30 @@ def over_time(metric: dict[str, str], curve: dict[str, Any], n_past: int) -> Pic
 
 
 def over_samples(metric: dict[str, str], scores: dict[str, Any]) -> Picture:
-    """The best of N as N grows, with the confidence interval as a band; arguments as of over_time."""
+    """Draw the score of the best of N over N, with the confidence interval as a band; arguments as of over_time."""
 
     def draw(_: Figure, axes: Axes) -> None:
-        _band(axes, scores["n"], scores, _BLUE, _SOLID, None, marker="o", markersize=4)
+        _band(axes, scores["n"], scores, _COLOURS["model"], "-", None, marker="o", markersize=4)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(scores["n"][:: -(len(scores["n"]) // _MOST_TICKS + 1)]))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter("{x:.0f}")
-        axes.set_xlabel("samples of each clip, N")
+        axes.set_xlabel("samples per clip, N")
 
     points = "; ".join(f"{mean:.4g} of {n}" for n, mean in zip(scores["n"], scores["mean"], strict=True))
     return _picture(metric, draw, f"{metric['title']} of the best of N samples: {points}.")
 
 
 def _limits(lines: list[dict[str, Any]]) -> tuple[float, float]:
-    """The values that the axis shows: all, unless what bounds the model would leave the model no room.
+    """Return the range of the axis: all values, unless upper bounds would leave the model too little space.
 
-    A simulator that hits the truth to the pixel scores 100 dB, where the model has 20.
+    A simulator that predicts each pixel scores 100 dB, where the model has 20.
     """
-    model = [value for line in lines if line["kind"] == "model" for value in (*line["low"], *line["high"])]
-    rest = [value for line in lines if line["kind"] == "trivial" for value in line["mean"]]
+    models = [line for line in lines if line["kind"] in ("model", "compared")]
+    values = [value for line in models for value in (*line["low"], *line["high"])]
+    values += [value for line in lines if line["kind"] == "trivial" for value in line["mean"]]
     everything = [value for line in lines for value in (*line["low"], *line["high"])]
-    bottom, top = min(model + rest or everything), max(model + rest or everything)
+    bottom, top = min(values or everything), max(values or everything)
     if max(everything) - min(everything) <= _MOST_AXIS * (top - bottom):
         bottom, top = min(everything), max(everything)
     margin = _MARGIN * (top - bottom) or _MARGIN
@@ -125,14 +116,14 @@ def _limits(lines: list[dict[str, Any]]) -> tuple[float, float]:
 
 def _band(axes: Axes, x: list, line: dict, colour: str, dashes: Any, label: str | None, **style: Any) -> None:
     axes.fill_between(x, line["low"], line["high"], color=colour, alpha=0.16, linewidth=0)
-    if len(x) == 1:  # a point has no line
+    if len(x) == 1:  # one point makes no line
         style = {"marker": "o"}
     axes.plot(x, line["mean"], color=colour, linestyle=dashes, linewidth=_LINE, label=label, **style)
 
 
 def _picture(metric: dict[str, str], draw: Callable[[Figure, Axes], None], alt: str) -> Picture:
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # the same picture whatever the user's own settings are
+        matplotlib.rcdefaults()  # independent of the user's settings
         matplotlib.rcParams.update(_RC)
         figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
         axes = figure.add_subplot()
@@ -140,8 +131,6 @@ def _picture(metric: dict[str, str], draw: Callable[[Figure, Axes], None], alt: 
         unit = f" ({metric['unit']})" if metric["unit"] else ""
         axes.set_title(f"{metric['title']}{unit}, {metric['better']} is better", loc="left", fontsize=10.5)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-        png, svg = io.BytesIO(), io.StringIO()
+        png = io.BytesIO()
         figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
-        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    head, tail = svg.getvalue().replace(_INK, "currentColor").split("<defs>", 1)
-    return Picture(png.getvalue(), f"{head}{_SCHEMES}<defs>{tail}", alt)
+    return Picture(png.getvalue(), alt)

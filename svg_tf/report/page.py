@@ -1,65 +1,101 @@
-"""The report as one page: all pictures, styles and the script are in it, and nothing is loaded from elsewhere."""
+"""The report as one HTML page that contains all pictures, styles and scripts."""
 
 import base64
 import hashlib
 import importlib.resources
+import io
+import json
 import os
 import re
-from typing import Any
+import zipfile
+from typing import Any, NamedTuple
 
 import jinja2
+import numpy as np
 from markupsafe import Markup, escape
 
 from svg_tf import files, visualization
-from svg_tf.report import clips, definitions, figures, inputs, tables
+from svg_tf.data.errors import DataError
+from svg_tf.report import figures, tables
+from svg_tf.visualization import Row
 
-_FLAG = re.compile(r"--\w+")
 _DATASETS = {
     "smmnist": "Stochastic Moving MNIST",
     "kth": "KTH",
     "bair": "BAIR robot pushing",
     "videos": "a folder of videos",
 }
+_SIDES = {"small": 64, "medium": 96, "large": 128}  # smallest side of a frame in screen pixels
+
+
+class Clip(NamedTuple):
+    """One test clip on the page.
+
+    Attributes:
+        number: of the clip in the test set.
+        labels: of its videos, in the order of the sheet.
+        sheet: a PNG, see `visualization.sheet`.
+        frames: T.
+        width: of a frame of the sheet with its border, in pixels.
+        height: of the same.
+        scales: screen pixels per pixel: small for the sheet, medium and large for the player.
+    """
+
+    number: int
+    labels: list[str]
+    sheet: bytes
+    frames: int
+    width: int
+    height: int
+    scales: dict[str, int]
 
 
 def write_report(folder: str) -> str:
-    """Makes the report of an evaluation from the files in its folder: metrics.json and examples.npz.
+    """Write the report of an evaluation from metrics.json, examples.npz and, if it exists, uncertainty.json.
 
-    With them uncertainty.json is read where it exists. Beside the page the figures are written as PNG: for each
-    metric <metric>_curve.png and <metric>_by_samples.png, for each clip clip_<number>.png, less those of clips that
-    an earlier report had. The same files give the same page, to the last byte.
+    The figures are also written as PNG: <metric>_curve.png and <metric>_by_samples.png for each metric and
+    clip_<number>.png for each clip. Clips of an earlier report are removed. The same files give the same page.
 
     Args:
-        folder: run_dir/evaluation.
+        folder: folder of the evaluation.
 
     Returns:
         The path of the page, folder/report.html.
 
     Raises:
-        DataError: a file is missing, unreadable or does not fit the others; the message names it.
+        DataError: a file is missing or cannot be read.
     """
-    metrics = inputs.read_metrics(folder)
-    examples = inputs.read_examples(folder, metrics["n_past"], metrics["n_eval"])
-    uncertainty = inputs.read_uncertainty(folder)
+    metrics = _read_json(os.path.join(folder, "metrics.json"), "svg-tf evaluate")
+    examples = _read_examples(os.path.join(folder, "examples.npz"))
+    uncertainty = read_uncertainty(folder)
     curves, by_samples = _figures(folder, metrics)
-    strips = clips.write_strips(folder, examples, metrics["n_past"])
-    shown = [clips.clip(examples, index, metrics["n_past"]) for index in range(len(examples.clips))]
-    script = _text_of_file("report.js")
-    template = _environment().get_template("report.html")
-    page = template.render(
-        m=metrics,
-        dataset=_DATASETS.get(metrics["dataset"], metrics["dataset"]),
-        columns=tables.columns(metrics),
-        groups=tables.groups(metrics),
-        terms=definitions.terms(metrics),
-        best_by=_title(metrics, metrics["examples_best_by"]),
-        curves=curves,
-        by_samples=by_samples,
-        clips=shown,
-        uncertainty=uncertainty,
-        style=Markup(_text_of_file("report.css")),
-        script=Markup(script),
-        script_hash=_base64(hashlib.sha256(script.encode()).digest()),
+    clips, strips = [], []
+    for index, number in enumerate(examples["clips"]):
+        rows = _rows(examples, index)
+        strips.append(f"clip_{number}.png")
+        strip = visualization.strip(rows, metrics["n_past"])
+        visualization.write_png(os.path.join(folder, strips[-1]), strip)
+        clips.append(_clip(int(number), rows, metrics["n_past"]))
+    titles = {metric["name"]: metric["title"] for metric in metrics["metrics"]}
+    script = _template("report.js")
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            m=metrics,
+            dataset=_DATASETS.get(metrics["dataset"], metrics["dataset"]),
+            columns=tables.columns(metrics),
+            groups=tables.groups(metrics),
+            terms=tables.terms(metrics),
+            best_by=titles.get(metrics["examples_best_by"], metrics["examples_best_by"]),
+            curves=curves,
+            by_samples=by_samples,
+            clips=clips,
+            uncertainty=uncertainty,
+            style=Markup(_template("report.css")),
+            script=Markup(script),
+            script_hash=_base64(hashlib.sha256(script.encode()).digest()),
+        )
     )
     path = os.path.join(folder, "report.html")
     files.write_text(path, page)
@@ -67,12 +103,72 @@ def write_report(folder: str) -> str:
     return path
 
 
-def _title(metrics: dict[str, Any], name: str) -> str:
-    return next((metric["title"] for metric in metrics["metrics"] if metric["name"] == name), name)
+def read_uncertainty(folder: str) -> dict[str, Any] | None:
+    """Return folder/uncertainty.json with the bytes of its pictures under "images"; None if there is no such file.
+
+    Raises:
+        DataError: the file or one of its pictures cannot be read.
+    """
+    path = os.path.join(folder, "uncertainty.json")
+    if not os.path.exists(path):
+        return None
+    content = _read_json(path, "svg-tf uncertainty")
+    content["images"] = []
+    for figure in content["figures"]:
+        picture = os.path.join(folder, os.path.basename(figure["file"]))
+        try:
+            with open(picture, "rb") as file:
+                content["images"].append(file.read())
+        except OSError as error:
+            raise DataError(f"{picture}: {error.strerror}. svg-tf uncertainty writes it.") from None
+    return content
+
+
+def _read_json(path: str, command: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}). {command} writes it.") from None
+
+
+def _read_examples(path: str) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read ({error}). svg-tf evaluate writes it.") from None
+
+
+def _rows(examples: dict[str, np.ndarray], index: int) -> list[Row]:
+    """Return the videos of a clip."""
+    rows = [
+        Row("Truth", examples["truth"][index], "truth"),
+        Row(f"Best, no. {examples['best_of'][index]}", examples["best"][index]),
+    ]
+    numbered = zip(examples["samples_of"][index], examples["samples"][index], strict=True)
+    rows += [Row(f"Sample no. {number}", frames) for number, frames in numbered]
+    return [*rows, Row("Posterior", examples["posterior"][index])]
+
+
+def _clip(number: int, rows: list[Row], n_past: int) -> Clip:
+    sheet = visualization.sheet(rows, n_past)
+    frames, *size, _ = rows[0].frames.shape
+    buffer = io.BytesIO()
+    sheet.image.save(buffer, format="PNG", optimize=True)
+    return Clip(
+        number=number,
+        labels=[row.label for row in rows],
+        sheet=buffer.getvalue(),
+        frames=frames,
+        width=sheet.width,
+        height=sheet.height,
+        scales={name: -(-pixels // min(size)) for name, pixels in _SIDES.items()},
+    )
 
 
 def _figures(folder: str, metrics: dict[str, Any]) -> tuple[list[figures.Picture], list[figures.Picture]]:
-    """Draws the figures over time and over the number of samples, and writes them as PNG."""
+    """Draw the curves and the scores over the number of samples, and write them as PNG."""
     curves, by_samples = [], []
     for metric in metrics["metrics"]:
         name = metric["name"]
@@ -80,7 +176,7 @@ def _figures(folder: str, metrics: dict[str, Any]) -> tuple[list[figures.Picture
             curves.append(figures.over_time(metric, metrics["curves"][name], metrics["n_past"]))
             files.write_bytes(os.path.join(folder, f"{name}_curve.png"), curves[-1].png)
         scores = metrics["by_samples"].get(name)
-        if scores and len(scores["n"]) > 1:  # one point is in the table
+        if scores and len(scores["n"]) > 1:
             by_samples.append(figures.over_samples(metric, scores))
             files.write_bytes(os.path.join(folder, f"{name}_by_samples.png"), by_samples[-1].png)
     return curves, by_samples
@@ -91,11 +187,11 @@ def _base64(data: bytes) -> str:
 
 
 def _with_flags(text: str) -> Markup:
-    """Escaped, with command-line flags set as code and kept on one line."""
-    return Markup(_FLAG.sub(r'<code class="flag">\g<0></code>', str(escape(text))))
+    """Escape a text and set its command-line flags as code that does not wrap."""
+    return Markup(re.sub(r"--\w+", r'<code class="flag">\g<0></code>', str(escape(text))))
 
 
-def _text_of_file(name: str) -> str:
+def _template(name: str) -> str:
     return (importlib.resources.files("svg_tf.report") / "templates" / name).read_text(encoding="utf-8")
 
 

@@ -1,26 +1,24 @@
-"""The table of scores as text: rows of the model, the simulator, the trivial predictors and the published ones."""
+"""The table of scores and the definitions below it, as text."""
 
 import math
 from typing import Any, NamedTuple
 
-_GROUPS = {"model": "This model", "simulator": "Simulator, the ceiling", "trivial": "Trivial predictors"}
 _ARROWS = {"higher": "↑", "lower": "↓"}
 _DIGITS = 4
 
 
 class Column(NamedTuple):
-    """A metric."""
+    """A metric. arrow and better are empty if it was not computed."""
 
     name: str
     title: str
-    unit: str
-    arrow: str  # empty where the metric was not computed
-    better: str
-    computed: bool
+    unit: str = ""
+    arrow: str = ""
+    better: str = ""
 
 
 class Cell(NamedTuple):
-    """A score; texts, empty where there is none."""
+    """A score as text; bounds are empty if there is no interval."""
 
     mean: str
     low: str = ""
@@ -36,7 +34,7 @@ class Line(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Rows of one kind."""
+    """Rows of one kind of predictor."""
 
     kind: str
     title: str
@@ -44,60 +42,87 @@ class Group(NamedTuple):
 
 
 def columns(metrics: dict[str, Any]) -> list[Column]:
-    """The metrics of metrics.json, those not computed last."""
-    computed = [
-        Column(m["name"], m["title"], m["unit"], _ARROWS[m["better"]], m["better"], True) for m in metrics["metrics"]
-    ]
-    return computed + [Column(m["name"], m["title"], "", "", "", False) for m in metrics["not_computed"]]
+    """Return the columns of metrics.json, metrics that were not computed last."""
+    computed = [Column(m["name"], m["title"], m["unit"], _ARROWS[m["better"]], m["better"]) for m in metrics["metrics"]]
+    return computed + [Column(m["name"], m["title"]) for m in metrics["not_computed"]]
 
 
 def groups(metrics: dict[str, Any]) -> list[Group]:
-    """The rows of metrics.json by kind, the published ones last."""
-    shown = columns(metrics)
+    """Return the rows of metrics.json by kind, published ones last."""
+    compared = metrics.get("compared")
+    titles = {
+        "model": f"This model, {metrics['run_dir']}" if compared else "This model",
+        "compared": f"Compared model, {compared['run_dir']}, after {compared['step']:,} steps" if compared else "",
+        "truth": "True frames",
+        "simulator": "Simulator, an upper bound",
+        "trivial": "Trivial predictors",
+    }
+    published = metrics["protocol"]["published"]
+    names = [column.name for column in columns(metrics)]
+    decimals = {}
+    for name in names:
+        values = [row["metrics"][name]["mean"] for row in metrics["table"] if name in row["metrics"]]
+        decimals[name] = _decimals(values or [row[name] for row in published if name in row])
     found = []
-    decimals = {column.name: _decimals(_values(metrics, column.name)) for column in shown}
-    for kind, title in _GROUPS.items():
+    for kind, title in titles.items():
         rows = [row for row in metrics["table"] if row["kind"] == kind]
         lines = [
-            Line(row["name"], "", {c.name: _cell(row["metrics"].get(c.name), decimals[c.name]) for c in shown})
+            Line(row["name"], "", {name: _cell(row["metrics"].get(name), decimals[name]) for name in names})
             for row in rows
         ]
         found.append(Group(kind, title, lines))
-    published = [
-        Line(row["name"], row["source"], {c.name: _published(row.get(c.name), decimals[c.name]) for c in shown})
-        for row in metrics["protocol"]["published"]
-    ]
-    found.append(Group("published", "Published", published))
+    lines = []
+    for row in published:
+        cells = {
+            # Published integers stay integers.
+            name: Cell(text_of(row[name], 0 if row[name] == int(row[name]) else decimals[name]))
+            if name in row
+            else None
+            for name in names
+        }
+        lines.append(Line(row["name"], row["source"], cells))
+    found.append(Group("published", "Published", lines))
     return [group for group in found if group.lines]
 
 
+def terms(metrics: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the terms of the report with their definitions, in reading order."""
+    n_past, n_eval = metrics["n_past"], metrics["n_eval"]
+    found = [(metric["title"], metric["definition"]) for metric in metrics["metrics"]]
+    found += [
+        (
+            "Context and predicted frames",
+            f"Frames count from 0. The model reads frames 0 to {n_past - 1} and predicts frames {n_past} to "
+            f"{n_eval - 1} from its own predictions. Scores are over predicted frames only.",
+        ),
+        ("Choice of the best sample", metrics["chosen_by"]),
+    ]
+    found += [(name[0].upper() + name[1:], definition) for name, definition in metrics["predictors"].items()]
+    found += [
+        ("95 % interval", metrics["interval"]),
+        ("Score over N", metrics["by_samples_definition"]),
+        (
+            "Posterior",
+            "Each frame is predicted from the true frame before it and the mean of the approximate posterior, which "
+            "sees the true frame: what the model can draw, not what it can foresee. The first frame is the true one.",
+        ),
+    ]
+    if metrics["protocol"]["published"]:
+        found.append(("Published", "As printed in the work named, from its authors' code; not measured here."))
+    return found
+
+
 def text_of(value: float, decimals: int) -> str:
-    """A number with so many decimals, its minus a real one, and no minus before zero."""
+    """Return a number with a fixed number of decimals, a typographic minus, and no minus before zero."""
     return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _cell(score: dict[str, float] | None, decimals: int) -> Cell | None:
-    if score is None:
-        return None
-    texts = {name: text_of(score[name], decimals) for name in ("mean", "low", "high") if name in score}
-    return Cell(**texts)
-
-
-def _published(value: float | None, decimals: int) -> Cell | None:
-    """As printed: a score that is published as a whole number stays one."""
-    if value is None:
-        return None
-    return Cell(text_of(value, 0 if isinstance(value, int) else decimals))
-
-
-def _values(metrics: dict[str, Any], name: str) -> list[float]:
-    """All that a column shows, of our rows; of the published ones where we have none."""
-    ours = [row["metrics"][name]["mean"] for row in metrics["table"] if name in row["metrics"]]
-    return ours or [row[name] for row in metrics["protocol"]["published"] if name in row]
+    return Cell(**{name: text_of(value, decimals) for name, value in score.items()}) if score else None
 
 
 def _decimals(values: list[float]) -> int:
-    """Four significant digits of the largest value; below 1 four decimals, or more where they would show nothing."""
+    """Return the decimals that show four digits of the largest value; below 1 four decimals, more for tiny values."""
     largest = max((abs(value) for value in values), default=0.0)
     exponent = math.floor(math.log10(largest)) if largest > 0 else 0
     return max(_DIGITS - 1 - exponent, 0) if exponent >= 0 else max(_DIGITS, 2 - exponent)

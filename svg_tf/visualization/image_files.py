@@ -1,4 +1,4 @@
-"""Pictures as files: PNG, and GIF with one palette for all its images."""
+"""Image files: PNG, and GIF with one palette for all frames."""
 
 import io
 import os
@@ -9,51 +9,51 @@ import numpy as np
 from PIL import Image
 
 from svg_tf import files
-from svg_tf.visualization.colours import BACKGROUND, GREEN, GREY, INK, RED, TRACK
+from svg_tf.visualization.drawing import BACKGROUND, GREEN, GREY, INK, RED, TRACK
 
 _FIXED_COLOURS = (BACKGROUND, INK, GREEN, RED, GREY, TRACK)
 _HOLD_SECONDS = 1.0
-# One of GIF's 256 colours stays free: the encoder marks by it the pixels that do not change, which halves the file.
+# One of 256 colours stays free: the encoder uses it for pixels that do not change, which halves the file.
 _GIF_COLOURS = 255
 _PALETTE_SAMPLE = 1 << 16
 
 
 def write_png(path: str, image: Image.Image) -> None:
-    """Writes an image as PNG, aside and renamed."""
-    files.write_with(path, lambda aside: image.save(aside, format="PNG", optimize=True))
+    """Write an image as PNG, atomically."""
+    files.write_with(path, lambda temporary: image.save(temporary, format="PNG", optimize=True))
 
 
 def write_gif(path: str, images: Sequence[Image.Image], fps: float = 6) -> None:
-    """Writes an animated GIF, aside and renamed; see gif_bytes."""
+    """Write an animated GIF atomically, see `gif_bytes`."""
     files.write_bytes(path, gif_bytes(images, fps))
 
 
 def remove_others(folder: str, pattern: str, names: Collection[str]) -> None:
-    """Removes the files of a folder whose whole name matches a regular expression and is not among names."""
+    """Remove the files of a folder whose whole name matches a regular expression and is not in names."""
     for name in os.listdir(folder):
         if re.fullmatch(pattern, name) and name not in names:
             os.remove(os.path.join(folder, name))
 
 
 def gif_bytes(images: Sequence[Image.Image], fps: float = 6) -> bytes:
-    """An animated GIF that loops for ever and holds its last image for a second.
+    """Return an animated GIF that loops and holds its last image for one second.
 
-    All images share one palette and none is dithered, so that what does not move does not flicker.
+    All images share one palette without dithering, so that static parts do not flicker.
 
     Args:
         images: RGB images of one size.
-        fps: images a second, to 50; GIF counts time in hundredths of a second.
+        fps: images per second, at most 50; GIF counts time in hundredths of a second.
 
     Raises:
         ValueError: no images, images of several sizes, or fps out of range.
     """
     if not images:
-        raise ValueError("there are no images to animate; give at least one")
+        raise ValueError("there are no images to animate.")
     sizes = {image.size for image in images}
     if len(sizes) > 1:
-        raise ValueError(f"the images of an animation must have one size, but they have {sorted(sizes)}")
+        raise ValueError(f"images have the sizes {sorted(sizes)}; all must have one size.")
     if not 0 < fps <= 50:
-        raise ValueError(f"fps is {fps}, but must be more than 0 and at most 50")
+        raise ValueError(f"fps is {fps}; it must be above 0 and at most 50.")
     palette, indices = _shared_palette(np.stack([np.asarray(image.convert("RGB")) for image in images]))
     paletted = [Image.fromarray(index) for index in indices]
     for image in paletted:
@@ -67,13 +67,13 @@ def gif_bytes(images: Sequence[Image.Image], fps: float = 6) -> bytes:
 
 
 def _shared_palette(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 [..., 3] -> the palette, uint8 [N, 3], and every pixel's nearest colour in it, uint8 [...].
+    """Return a palette, uint8 [N, 3], and the index of the nearest colour of each pixel, uint8 [...].
 
-    Pillow maps to a given palette at 6 bits a channel, which bands greys and tints white, hence the exact search.
+    Replaces Pillow's mapping to a palette, which has 6 bits per channel: it makes bands of greys and tints white.
     """
     flat = pixels.reshape(-1, 3)
     sample = flat[np.linspace(0, len(flat) - 1, _PALETTE_SAMPLE).astype(np.int64)]
-    # Maximum coverage keeps the few pixels of a small bright object, which median cut gives up.
+    # Maximum coverage keeps the colours of a small bright object; median cut drops them.
     free = _GIF_COLOURS - len(_FIXED_COLOURS)
     adaptive = Image.fromarray(sample[None]).quantize(free, Image.Quantize.MAXCOVERAGE, kmeans=1)
     palette = np.concatenate([_FIXED_COLOURS, np.reshape(adaptive.getpalette() or [], [-1, 3])]).astype(np.uint8)

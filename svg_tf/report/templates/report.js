@@ -1,5 +1,5 @@
 "use strict";
-// Plays all clips together. Every canvas shows one line of its clip's sheet, one frame at a time.
+// Plays all clips together. Each canvas shows one row of its clip's sheet, one frame at a time.
 {
   const controls = document.querySelector(".controls");
   if (controls) play(controls);
@@ -22,7 +22,7 @@
         context.drawImage(sheet, frame * width, line * height, width, height, 0, 0, width, height);
       }
       slider.value = frame;
-      output.textContent = `frame ${frame}, ${frame < past ? "given" : "predicted"}`;
+      output.textContent = `frame ${frame}, ${frame < past ? "context" : "predicted"}`;
     }
 
     function run() {
