@@ -12,7 +12,7 @@ demo: $(VENV)/.installed
 	$(BIN)/svg-tf evaluate --preset=moving_digits --n_clips=20
 	$(BIN)/svg-tf train --flagfile=demo.flags
 	$(BIN)/svg-tf generate --run_dir=runs/demo
-	$(BIN)/svg-tf evaluate --run_dir=runs/demo --n_clips=20
+	$(BIN)/svg-tf evaluate --run_dir=runs/demo --n_clips=20 --compare=moving_digits
 
 # The training of the model that ships.
 demo-long: $(VENV)/.installed

@@ -1,15 +1,18 @@
 """The code of CONTRIBUTING.md works: it is taken from the page and used."""
 
+import json
 import re
 import sys
 
 import documents
 import numpy as np
 import pytest
+from evaluated_run import make_run
 
 from svg_tf import registry
 from svg_tf.config import ConfigError
 from svg_tf.data.dataset import make_dataset
+from svg_tf.evaluation import definitions
 from svg_tf.training import train
 from svg_tf.training.run import load_model
 
@@ -18,19 +21,28 @@ SHORT = {"epochs": 1, "steps_per_epoch": 2, "n_samples": 1, "base_width": 2}
 
 @pytest.fixture
 def page(tmp_path, monkeypatch):
-    """Write the page's files to a folder on sys.path; the registered names are removed afterwards."""
+    """Write the page's files to a folder on sys.path; what they register is removed afterwards."""
     for language, text in documents.blocks(documents.ROOT / "CONTRIBUTING.md"):
         if language == "python":
             (tmp_path / re.match(r"# (\w+\.py)\n", text).group(1)).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    for entries in (registry.DATASETS, registry.BACKBONES):
-        monkeypatch.setattr(registry, "DATASETS" if entries is registry.DATASETS else "BACKBONES", entries)
     yield tmp_path
-    registry.DATASETS.pop("circles", None)
-    registry.BACKBONES.pop("plain", None)
-    for name in ("circles", "plain"):
+    for entries, name in ((registry.DATASETS, "circles"), (registry.BACKBONES, "plain"), (definitions.MEASURES, "mae")):
+        entries.pop(name, None)
+    definitions.OF_FRAMES[:] = [metric for metric in definitions.OF_FRAMES if metric.name != "mae"]
+    for name in ("circles", "plain", "absolute_error"):
         sys.modules.pop(name, None)
+
+
+def execute(file, **replacements):
+    """Run a script with some of its words replaced; return its names."""
+    code, names = file.read_text(), {}
+    for old, new in replacements.values():
+        assert code.count(old) == 1
+        code = code.replace(old, new)
+    exec(code, names)
+    return names
 
 
 def test_a_data_set_trains(page, small):
@@ -46,11 +58,9 @@ def test_a_data_set_trains(page, small):
         np.testing.assert_array_equal(next(iter(make_dataset(config, split))), frames)
         assert (frames[:, 0] != frames[:, -1]).any()
     assert len({frames[:, :7].tobytes() for frames in clips.values()}) == 3
-    code = (page / "train_circles.py").read_text()
     config.save(config.run_dir)
     whole = 'Config(dataset="circles", run_dir="runs/circles")'
-    assert code.count(whole) == 1
-    exec(code.replace(whole, f"Config.load({config.run_dir!r})"), {})
+    execute(page / "train_circles.py", config=(whole, f"Config.load({config.run_dir!r})"))
     assert int(load_model(config, "latest").step) == 2
 
 
@@ -65,3 +75,14 @@ def test_a_backbone_trains_and_generates(page, small):
     context = next(iter(make_dataset(config, "test")))[:, : config.n_past]
     frames = load_model(config).generate(context, n_future=3, n_samples=2)
     assert frames.shape == (2, 2, 3, 32, 32, 1) and np.isfinite(frames).all() and np.ptp(frames) > 0
+
+
+def test_a_metric_is_in_the_tables_and_in_the_report(page):
+    make_run(page / "runs" / "demo")
+    sizes = "'latest', n_clips=2, n_samples=3, n_examples=1"
+    names = execute(page / "evaluate_demo.py", options=("n_clips=4, n_samples=10", sizes))
+    metrics = json.loads((page / names["folder"] / "metrics.json").read_text())
+    scores = {row["name"]: row["metrics"] for row in metrics["table"]}
+    assert scores["best of 3"]["mae"]["mean"] <= scores["mean of 3"]["mae"]["mean"]
+    assert scores["black"]["mse"]["mean"] < scores["black"]["mae"]["mean"] < 1  # frames in [0, 1] that are mostly black
+    assert "Absolute difference of frames in [0, 1]" in (page / names["folder"] / "report.html").read_text()

@@ -11,6 +11,7 @@ Each command is one module `svg_tf/cli/X.py`:
 
 import dataclasses
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,11 @@ def flags_of(config: Config) -> list[str]:
     """Return the flags that reproduce a configuration: one for each field that differs from its default."""
     values = {field: getattr(config, field.name) for field in dataclasses.fields(Config)}
     return [f"--{field.name}={value}" for field, value in values.items() if value != field.default]
+
+
+def command_line() -> str:
+    """Return the command line, for reports."""
+    return " ".join([sys.argv[0], shlex.join(sys.argv[1:])])
 
 
 def run(main: Callable[[], None], argv: list[str] | None = None) -> None:

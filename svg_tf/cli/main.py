@@ -31,13 +31,12 @@ def main(name: str | None = None) -> None:
     Args:
         name: the command of a script in bin/ or export/, with all arguments; None: the first argument names it.
     """
-    if name is None:
-        name, *rest = sys.argv[1:] or ["--help"]
-        sys.argv = [f"svg-tf {name}", *rest]
+    name, *arguments = [name, *sys.argv[1:]] if name else sys.argv[1:] or ["--help"]
+    sys.argv = [f"svg-tf {name}", *arguments]  # the program's name in --help and in reports
     if name in ("--help", "-h", "help"):
         print(_USAGE)
     elif name == "recipe":
-        recipe.run(sys.argv[1:])
+        recipe.run(arguments)
     elif name in COMMANDS:
         flags.run(importlib.import_module(f"svg_tf.cli.{name.replace('-', '_')}").run)
     else:

@@ -109,7 +109,7 @@ LPIPS = Metric("lpips", "LPIPS", "", "lower", "Learned perceptual image patch si
 FVD = Metric("fvd", "FVD", "", "lower", "Fréchet video distance.", "")
 
 OF_FRAMES = [PSNR, PSNR_VIDEO, SSIM, SSIM_SVG, MSE]
-"""Metrics that need no network; docs/extending.md adds one."""
+"""Metrics that need no network; CONTRIBUTING.md adds one."""
 
 
 def choosers() -> tuple[str, ...]:
