@@ -11,7 +11,6 @@ from svg_tf.cli import run_flags
 from svg_tf.config import ConfigError
 from svg_tf.evaluation import definitions, protocols
 
-flags.adopt_module_key_flags(run_flags)  # --help shows them
 _PROTOCOL = flags.DEFINE_enum(
     "protocol",
     "run",

@@ -4,7 +4,6 @@ from absl import flags
 
 from svg_tf.cli import run_flags
 
-flags.adopt_module_key_flags(run_flags)  # --help shows them
 _OUT = flags.DEFINE_string("out", "", "folder of the versions; empty: RUN_DIR/export")
 _VERSION = flags.DEFINE_integer("version", 0, "version to write; 0: the latest plus one", lower_bound=0)
 _HORIZON = flags.DEFINE_integer(

@@ -10,7 +10,6 @@ from svg_tf.cli import run_flags
 from svg_tf.serving import ExportError
 from svg_tf.tflite.conversion import VARIANTS
 
-flags.adopt_module_key_flags(run_flags)  # --help shows them
 _VARIANTS = flags.DEFINE_multi_enum(
     "variant",
     list(VARIANTS),

@@ -1,4 +1,4 @@
-"""Write the weights of a run for PyTorch: python bin/export_torch.py --run_dir=runs/bair --out=bair.pth"""
+"""Write the weights of a run for PyTorch: svg-tf export-torch --run_dir=runs/bair --out=bair.pth"""
 
 import os
 

@@ -4,7 +4,6 @@ from absl import flags
 
 from svg_tf.cli import run_flags
 
-flags.adopt_module_key_flags(run_flags)  # --help shows them
 _N_CLIPS = flags.DEFINE_integer("n_clips", 20, "test clips to score, the first of the test set", lower_bound=1)
 _N_SHOWN = flags.DEFINE_integer("n_shown", 4, "clips to draw, the first of those scored", lower_bound=1)
 _N_SAMPLES = flags.DEFINE_integer("n_samples", 20, "futures per clip", lower_bound=1, upper_bound=4096)

@@ -1,4 +1,4 @@
-"""Import a checkpoint of the authors' code: python bin/import_torch.py --checkpoint=FILE.pth --run_dir=runs/x"""
+"""Import a checkpoint of the authors' code: svg-tf import-torch --checkpoint=FILE.pth --run_dir=runs/x"""
 
 import dataclasses
 import shlex
@@ -10,7 +10,6 @@ from svg_tf.config import Config, ConfigError
 from svg_tf.torch_import.plan import plan_import
 
 config_flags.define_config_flags()
-flags.adopt_module_key_flags(config_flags)  # so that --help lists them
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "file that the authors' PyTorch code saved", required=True)
 
 _MODELS = {"learned": "SVG-LP", "fixed": "SVG-FP", "none": "the deterministic baseline"}

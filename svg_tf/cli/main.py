@@ -5,19 +5,10 @@ import sys
 
 from svg_tf.cli import flags, recipe
 
-COMMANDS = (
-    "train",
-    "generate",
-    "evaluate",
-    "uncertainty",
-    "prepare-data",
-    "import-torch",
-    "export-torch",
-    "export-saved-model",
-    "export-tflite",
-    "serve-client",
-    "recipe",
-)
+COMMANDS = [
+    *("train", "generate", "evaluate", "uncertainty", "prepare-data", "import-torch", "export-torch"),
+    *("export-saved-model", "export-tflite", "serve-client", "recipe"),
+]
 _USAGE = f"""usage: svg-tf COMMAND [--flag=value ...]
 
 commands: {", ".join(COMMANDS)}

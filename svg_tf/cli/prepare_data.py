@@ -8,7 +8,6 @@ from absl import flags
 from svg_tf.cli import flags as config_flags
 
 config_flags.define_config_flags()
-flags.adopt_module_key_flags(config_flags)  # --help shows them
 _OUT = flags.DEFINE_string("out", "runs/data", "folder to write the contact sheets to")
 _DOWNLOAD = flags.DEFINE_bool("download", False, "download smmnist's MNIST, kth or bair into data_dir first")
 
@@ -26,8 +25,3 @@ def run() -> None:
     print(text, end="")
     if not complete:
         sys.exit(1)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; argv defaults to sys.argv."""
-    config_flags.run(run, argv)

@@ -15,7 +15,6 @@ from svg_tf.serving import ExportError
 if TYPE_CHECKING:
     import numpy as np
 
-flags.adopt_module_key_flags(run_flags)  # --help shows them
 _PORTS = {"rest": 8501, "grpc": 8500}
 _SHOWN = 8
 

@@ -1,4 +1,4 @@
-"""Test whether the learned prior predicts collisions: python bin/uncertainty.py --run_dir=runs/demo"""
+"""Test whether the learned prior predicts collisions: svg-tf uncertainty --run_dir=runs/demo"""
 
 import os
 
@@ -7,7 +7,6 @@ from absl import flags
 from svg_tf import uncertainty
 from svg_tf.cli import run_flags
 
-flags.adopt_module_key_flags(run_flags)  # so that --help lists them
 _N_SEQUENCES = flags.DEFINE_integer(
     "n_sequences", 200, "test clips to score, each with its own digits and motion", lower_bound=2, upper_bound=2**20
 )
