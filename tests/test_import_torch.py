@@ -137,7 +137,7 @@ def test_the_command_makes_a_run_that_generates(tmp_path):
         "by its options: seed=5 dataset=smmnist",
         "by flags: digits=embedded num_digits=1 digit_size=16",
         "stored statistics",
-        f"bin/train.py '--run_dir={run_dir}' --seed=5 --digits=embedded",
+        f"svg-tf train '--run_dir={run_dir}' --seed=5 --digits=embedded",
     ):
         assert words in imported.stdout
     generated = run("bin/generate.py", f"--run_dir={run_dir}", "--n_clips=1", "--n_samples=1", cwd=tmp_path)

@@ -39,5 +39,5 @@ def run() -> None:
         "frames differ and depend on the other clips of the batch."
     )
     print(f"wrote {run_dir} with a checkpoint of step 0. Generate futures, or continue training:")
-    print(f"  {shlex.join(['python', 'bin/generate.py', f'--run_dir={run_dir}'])}")
-    print(f"  {shlex.join(['python', 'bin/train.py', *config_flags.flags_of(plan.config)])}")
+    print(f"  {shlex.join(['svg-tf', 'generate', f'--run_dir={run_dir}'])}")
+    print(f"  {shlex.join(['svg-tf', 'train', *config_flags.flags_of(plan.config)])}")
