@@ -191,9 +191,17 @@ class Config:
     # The output.
     checkpoint_every: int = _field(200, "steps between checkpoints within an epoch; each epoch ends with one", least=1)
     keep_checkpoints: int = _field(3, "latest checkpoints to keep, besides the best one", least=1)
-    n_samples: int = _field(5, "futures per clip in the pictures drawn during training", least=1)
+    n_samples: int = _field(5, "futures per clip in the pictures and the score of each epoch", least=1)
+    best_by: str = _field(
+        "val_loss",
+        "validation score of the best checkpoint: val_loss (lowest loss, teacher-forced) or free_running (highest PSNR "
+        "of the best of n_samples futures)",
+        ("val_loss", "free_running"),
+    )
 
     def __post_init__(self) -> None:
+        if type(self.run_dir) is str:
+            object.__setattr__(self, "run_dir", os.path.expanduser(self.run_dir))
         for field in dataclasses.fields(self):
             self._check_field(field)
         self._check_combinations()
@@ -227,6 +235,7 @@ class Config:
         Raises:
             ConfigError: config.json is missing or is not a configuration of this version.
         """
+        run_dir = os.path.expanduser(run_dir)
         path = os.path.join(run_dir, "config.json")
         try:
             with open(path, encoding="utf-8") as file:

@@ -1,102 +1,114 @@
-"""Files that are whole or not there: written aside, flushed to the disk and renamed."""
+"""Atomic writes: after a crash, a file has its old content or its new one, never a part of it."""
 
 import contextlib
-import fcntl
 import glob
 import os
 import tempfile
 from collections.abc import Callable
 
-_ASIDE = ".aside-"
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_PREFIX = ".temporary-"
 
 
 def write_bytes(path: str, data: bytes) -> None:
-    """Writes a file so that a crash leaves either the old one or the new one, never a part.
-
-    Folders on the way are made.
+    """Write a file atomically, and create its folder.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; the old file is as it was.
+        OSError: the disk is full or the folder cannot be written; the old file is unchanged.
     """
-    write_with(path, lambda aside: _write(aside, data))
+
+    def write(temporary: str) -> None:
+        with open(temporary, "wb") as file:
+            file.write(data)
+
+    write_with(path, write)
 
 
 def write_text(path: str, text: str) -> None:
-    """As write_bytes, in UTF-8."""
+    """Write a UTF-8 text file atomically; see `write_bytes`."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_with(path: str, writer: Callable[[str], object]) -> None:
-    """Calls writer(path of a temporary file) and renames what it wrote to path.
+    """Call writer(path of a temporary file) and rename that file to `path`.
 
-    The temporary file has the same ending, for writers that go by it.
+    The temporary file has the extension of `path`. It is locked while this process lives, so that
+    `remove_temporary_files` leaves it alone.
 
     Raises:
-        OSError: as write_bytes; it names path.
+        OSError: see `write_bytes`; the error names `path`.
     """
     folder = os.path.dirname(os.path.abspath(path))
     try:
         os.makedirs(folder, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=folder, prefix=_ASIDE, suffix=os.path.splitext(path)[1])
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=_PREFIX, suffix=os.path.splitext(path)[1])
         try:
-            with contextlib.suppress(OSError):  # not every file system has locks
-                fcntl.flock(handle, fcntl.LOCK_EX)  # for as long as this process lives
-            writer(aside)
-            flush(aside)
-            os.chmod(aside, 0o666 & ~umask())
-            os.replace(aside, path)
+            _try_to_lock(handle)
+            writer(temporary)
+            flush(temporary)
+            os.chmod(temporary, 0o666 & ~umask())
+            if not fcntl:
+                os.close(handle)  # Windows does not rename an open file
+            os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.remove(aside)
+                os.remove(temporary)
             raise
         finally:
-            os.close(handle)
+            if fcntl:
+                os.close(handle)
     except OSError as error:
         if error.errno is not None:
-            error.filename, error.filename2 = path, None  # the temporary file's name says nothing
+            error.filename, error.filename2 = path, None  # users do not know the temporary file
         raise
-    with contextlib.suppress(OSError):  # nor does every one flush a folder
-        flush(folder)  # the new name, before an older file that it replaces is removed
+    with contextlib.suppress(OSError):  # not every file system can flush a folder
+        flush(folder)  # make the new name durable before the caller removes older files
 
 
-def remove_asides(folder: str) -> None:
-    """Removes the temporary files that killed processes left in a folder; those that still are written stay."""
-    for path in glob.glob(os.path.join(glob.escape(folder), f"{_ASIDE}*")):
+def remove_temporary_files(folder: str) -> None:
+    """Remove the temporary files of killed processes directly in `folder`, not those still being written."""
+    for path in glob.glob(os.path.join(glob.escape(folder), f"{_PREFIX}*")):
         with contextlib.suppress(OSError):
             handle = os.open(path, os.O_RDONLY)
-            try:
-                if not _is_locked(handle):
-                    os.remove(path)
-            finally:
-                os.close(handle)
+            unused = _try_to_lock(handle)
+            os.close(handle)
+            if unused:
+                os.remove(path)
 
 
-def _is_locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # no locks here
-        return False
-    return False
+def is_temporary(name: str) -> bool:
+    """Return whether a file name is that of a temporary file of this module."""
+    return name.startswith(_PREFIX)
 
 
 def flush(path: str) -> None:
-    """Waits until the disk has a file, or a folder's names."""
-    handle = os.open(path, os.O_RDONLY)
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def _write(path: str, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-
-
 def umask() -> int:
-    """The rights that new files do not get."""
+    """Return the permission bits that new files do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _try_to_lock(handle: int) -> bool:
+    """Lock an open file for the lifetime of this process; return False if another process holds the lock."""
+    if not fcntl:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True

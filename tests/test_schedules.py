@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from svg_tf.training.schedules import BetaSchedule, LearningRate
+from svg_tf.training.schedules import LearningRate, Schedule
 
 
 def _values(schedule, steps):
@@ -27,21 +27,21 @@ def test_decays_end_with_the_run(kind, middle, end):
 
 
 def test_beta_is_constant_by_default():
-    np.testing.assert_array_equal(_values(BetaSchedule(0.5), [0, 9]), 0.5)
+    np.testing.assert_array_equal(_values(Schedule(0.5), [0, 9]), 0.5)
 
 
 def test_linear_beta_warms_up_from_zero():
-    betas = _values(BetaSchedule(0.5, "linear", warmup_steps=5), [0, 1, 5, 9])
+    betas = _values(Schedule(0.5, "linear", warmup_steps=5), [0, 1, 5, 9])
     np.testing.assert_allclose(betas, [0, 0.1, 0.5, 0.5], rtol=1e-6)
 
 
 def test_cyclical_beta_rises_in_the_first_half_of_each_cycle():
-    betas = _values(BetaSchedule(1.0, "cyclical", total_steps=16, cycles=2), range(16))
+    betas = _values(Schedule(1.0, "cyclical", total_steps=16, cycles=2), range(16))
     np.testing.assert_allclose(betas, [0, 0.25, 0.5, 0.75, 1, 1, 1, 1] * 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "schedule", [LearningRate(0.1, "cosine", 2, 9), BetaSchedule(0.5, "cyclical", total_steps=8, cycles=2)]
+    "schedule", [LearningRate(0.1, "cosine", 2, 9), Schedule(0.5, "cyclical", total_steps=8, cycles=2)]
 )
 def test_schedules_survive_serialization(schedule):
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))

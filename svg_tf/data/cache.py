@@ -110,7 +110,7 @@ def decode(
     """
     cached = os.path.join(cached, f"{form.width}x{form.width}x{form.channels}_{form.resize}")
     with writing(cached):
-        files.remove_asides(cached)  # left by a killed process
+        files.remove_temporary_files(cached)  # left by a killed process
         places = {name: os.path.join(cached, _key(folder, name)) for name in names}
         missing = [name for name, place in places.items() if not os.path.exists(place + _FRAMES)]
         todo = [name for name in missing if retry or not os.path.exists(places[name] + _FAULT)]

@@ -1,36 +1,51 @@
-"""Checkpoints: one NumPy archive each, arrays by name, whole or not there.
+"""Checkpoints of a run: NumPy archives with the arrays by name, written atomically.
 
-`checkpoints/step_00001200.npz` hold the whole training state, `checkpoints/best.npz` the same at the best validation
-loss. A file is written aside, flushed and renamed, so a run that is killed at any moment keeps the one before.
+`checkpoints/step_00001200.npz` hold the whole training state, `checkpoints/best.npz` the state with the best validation
+score. A run that is killed at any moment keeps its last checkpoint.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 import numpy as np
 from absl import logging
 
-from svg_tf import array_files, files
+from svg_tf import files
 from svg_tf.models.svg import SVG
 
 BEST = "best.npz"
-_STEP_FILE = re.compile(r"step_(\d{8,})\.npz")
+_STEP_FILE = re.compile(r"step_(\d{8,})\.npz", re.ASCII)
+_LONGEST_REASON = 120
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is missing, unreadable or does not fit; the message names the file and the tensor."""
+    """A checkpoint is missing, unreadable or of another model; the message names the file and the remedy."""
 
 
 def folder(run_dir: str) -> str:
-    """Where a run keeps its checkpoints."""
+    """Return the folder of a run's checkpoints."""
     return os.path.join(run_dir, "checkpoints")
 
 
+def path_of(run_dir: str, step: int) -> str:
+    """Return the path of a step's checkpoint."""
+    return os.path.join(folder(run_dir), f"step_{step:08d}.npz")
+
+
+def steps(run_dir: str) -> list[int]:
+    """Return the steps that have a checkpoint, in ascending order."""
+    try:
+        names = os.listdir(folder(run_dir))
+    except FileNotFoundError:
+        return []
+    return sorted(int(match[1]) for name in names if (match := _STEP_FILE.fullmatch(name)))
+
+
 def named_variables(model: SVG, *, training_state: bool) -> dict[str, keras.Variable]:
-    """The model's weights by path; with the training state also the optimizer's slots and the epoch's metrics."""
+    """Return the weights of a model by path; with training_state also those of the optimizer and of the metrics."""
     groups = {"model": model.variables}
     if training_state:
         groups["optimizer"] = model.optimizer.variables
@@ -41,126 +56,126 @@ def named_variables(model: SVG, *, training_state: bool) -> dict[str, keras.Vari
     return named
 
 
-def steps(run_dir: str) -> list[int]:
-    """The steps of which there is a checkpoint, oldest first."""
-    try:
-        names = os.listdir(folder(run_dir))
-    except FileNotFoundError:
-        return []
-    return sorted(int(match[1]) for name in names if (match := _STEP_FILE.fullmatch(name)))
-
-
-def path_of(run_dir: str, step: int) -> str:
-    """The file of a step's checkpoint."""
-    return os.path.join(folder(run_dir), f"step_{step:08d}.npz")
-
-
 def save(path: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes arrays by name, atomically.
+    """Write arrays by name, atomically.
 
     Raises:
         CheckpointError: an array is not finite; nothing was written.
-        OSError: the disk is full or cannot be written; nothing that was there is lost.
+        OSError: the disk is full or cannot be written; existing files are unchanged.
     """
     for name, array in arrays.items():
         if not np.all(np.isfinite(array)):
             raise CheckpointError(f"{name} is not finite, so it is not saved to {path}")
-    files.write_with(path, lambda aside: _write(aside, arrays))
+
+    def write(temporary: str) -> None:
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+
+    files.write_with(path, write)
 
 
-def prune(run_dir: str, keep: int) -> None:
-    """Removes all but the latest step checkpoints."""
-    for step in steps(run_dir)[:-keep]:
+def prune(run_dir: str, keep: int, last: int) -> None:
+    """Remove all but the `keep` latest checkpoints up to step `last`, the one just written."""
+    for step in [step for step in steps(run_dir) if step <= last][:-keep]:
         os.remove(path_of(run_dir, step))
 
 
 def read(path: str) -> dict[str, np.ndarray]:
-    """The arrays of a checkpoint by name.
+    """Return the arrays of a checkpoint by name.
 
     Raises:
-        CheckpointError: there is no such file, or it is damaged.
+        CheckpointError: the file does not exist or is damaged.
     """
     try:
-        arrays = array_files.read_archive(path)
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
-        raise CheckpointError(f"{path} is not there; train the run first, or name another checkpoint") from None
-    except (OSError, array_files.ArrayFileError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); name another checkpoint, or remove it") from None
+        raise CheckpointError(f"{path} does not exist. Train the run first, or name another checkpoint.") from None
+    except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds on damaged files
+        reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
+        raise CheckpointError(f"{path} is damaged ({reason}). Name another checkpoint, or remove it.") from None
+    if "model/svg/updates" in arrays:  # its name before version 0.2
+        arrays["model/svg/step"] = arrays.pop("model/svg/updates")
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
-            raise CheckpointError(f"{path} is damaged ({name} is not finite); name another checkpoint, or remove it")
+            raise CheckpointError(f"{path} is damaged ({name} is not finite). Name another checkpoint, or remove it.")
     return arrays
 
 
 def assign(variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndarray], path: str) -> None:
-    """Sets every variable from the array of its name; what is not the model's own may be passed over.
+    """Assign each variable the array of its name; arrays of the optimizer and metrics may be left over.
 
     Raises:
-        CheckpointError: an array is missing or of another shape or type, or one of the model is superfluous; nothing
-            was set.
+        CheckpointError: an array is missing, left over, or of another shape or dtype; nothing was assigned.
     """
     for name, variable in variables.items():
         if name not in arrays:
-            raise CheckpointError(f"{path} has no tensor {name}: it is of another model")
-        if tuple(arrays[name].shape) != tuple(variable.shape):
+            raise CheckpointError(f"{path} has no tensor {name}; it is a checkpoint of another model.")
+        array = arrays[name]
+        if tuple(array.shape) != tuple(variable.shape):
             raise CheckpointError(
-                f"{path}: the tensor {name} has shape {tuple(arrays[name].shape)}, the model's {tuple(variable.shape)}"
+                f"{path}: the tensor {name} has shape {tuple(array.shape)}; this model needs {tuple(variable.shape)}."
             )
-        if arrays[name].dtype.name != variable.dtype:
-            raise CheckpointError(f"{path}: the tensor {name} is {arrays[name].dtype}, the model's {variable.dtype}")
-    superfluous = next((name for name in arrays if name.startswith("model/") and name not in variables), None)
-    if superfluous:
-        raise CheckpointError(f"{path} has the tensor {superfluous}, which the model has not: it is of another model")
+        if not np.can_cast(array.dtype, variable.dtype):  # presets store float16
+            raise CheckpointError(f"{path}: the tensor {name} is {array.dtype}; this model needs {variable.dtype}.")
+    left_over = next((name for name in arrays if name.startswith("model/") and name not in variables), None)
+    if left_over:
+        raise CheckpointError(f"{path} has a tensor {left_over} that this model lacks; it is of another model.")
     for name, variable in variables.items():
         variable.assign(arrays[name])
 
 
 def restore_latest(run_dir: str, variables: Mapping[str, keras.Variable]) -> dict[str, np.ndarray] | None:
-    """Sets variables from the latest checkpoint that can be read; returns its arrays, or None where there is none.
+    """Assign variables from the latest readable checkpoint and return its arrays; None: there is no checkpoint.
+
+    Damaged files that are newer are renamed to *.damaged.
 
     Raises:
-        CheckpointError: there are checkpoints, but none can be read, or one does not fit.
+        CheckpointError: no checkpoint can be read, or one is of another model.
     """
-    candidates = [path_of(run_dir, step) for step in reversed(steps(run_dir))]
-    for path in candidates:
+    damaged = []
+    for step in reversed(steps(run_dir)):
+        path = path_of(run_dir, step)
         try:
             arrays = read(path)
         except CheckpointError as error:
-            logging.warning("%s; trying the one before", error)
+            logging.warning("%s Trying the checkpoint before it.", error)
+            damaged.append(path)
             continue
         assign(variables, arrays, path)
+        for other in damaged:
+            with contextlib.suppress(OSError):  # another process of the run was faster
+                os.rename(other, f"{other}.damaged")
         return arrays
-    if candidates:
-        raise CheckpointError(f"none of the {len(candidates)} checkpoints in {folder(run_dir)} can be read")
+    if damaged:
+        raise CheckpointError(
+            f"None of the {len(damaged)} checkpoints in {folder(run_dir)} can be read. Remove the folder to start anew."
+        )
     return None
 
 
-def load_weights(model: SVG, run_dir: str, which: str = "best") -> str:
-    """Sets the model's weights from a run and returns the file used.
+def load_weights(model: SVG, run_dir: str, which: str | int = "best") -> str:
+    """Load the weights of a run into a model and return the path of the checkpoint.
 
     Args:
         model: of the run's configuration.
-        run_dir: the run.
-        which: best (the latest while there is no best), latest, or a step number.
+        run_dir: folder of the run.
+        which: "best" (the latest while there is no best), "latest" or a step.
 
     Raises:
-        CheckpointError: no such checkpoint, or it does not fit the model.
+        CheckpointError: there is no such checkpoint, or it does not fit the model.
     """
-    available = steps(run_dir)
-    if which == "best" and os.path.exists(os.path.join(folder(run_dir), BEST)):
-        path = os.path.join(folder(run_dir), BEST)
+    available, which = steps(run_dir), str(which)
+    best = os.path.join(folder(run_dir), BEST)
+    if which == "best" and os.path.exists(best):
+        path = best
     elif which in ("best", "latest"):
         if not available:
-            raise CheckpointError(f"{run_dir} has no checkpoint yet; train it with bin/train.py")
+            raise CheckpointError(f"{run_dir} has no checkpoint yet. Train it with svg-tf train.")
         path = path_of(run_dir, available[-1])
-    elif which.isdigit():
+    elif which.isascii() and which.isdigit():
         path = path_of(run_dir, int(which))
     else:
-        raise CheckpointError(f"checkpoint is {which!r}, but must be best, latest or a step of {available}")
+        raise CheckpointError(f"checkpoint is {which!r}; it must be best, latest or one of the steps {available}.")
     assign(named_variables(model, training_state=False), read(path), path)
     return path
-
-
-def _write(path: str, arrays: Mapping[str, Any]) -> None:
-    with open(path, "wb") as file:
-        np.savez(file, **arrays)

@@ -1,12 +1,14 @@
-"""A run's folder: made once, and checked when it is used again."""
+"""The folder of a run, and the model that its configuration describes."""
 
 import dataclasses
 import os
 
 from svg_tf import files
 from svg_tf.config import Config, ConfigError
+from svg_tf.models.svg import SVG
+from svg_tf.training import checkpoints
 
-# What may change when a run goes on: none of it decides what a step that was already made would have computed.
+# Fields that do not change the steps already taken, so they may differ on resume.
 _MAY_CHANGE = frozenset(
     {
         "run_dir",
@@ -14,35 +16,76 @@ _MAY_CHANGE = frozenset(
         "cache_dir",
         "epochs",
         "validation_steps",
+        "best_by",
         "jit_compile",
         "remat",
         "strategy",
         "connect_timeout",
         "checkpoint_every",
         "keep_checkpoints",
+        "n_samples",
+        "n_eval",
     }
-    | {"n_samples", "n_eval"}
 )
+_POLICIES = {"off": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def model_from_config(config: Config) -> SVG:
+    """Return an untrained model, with the initial weights of config.seed."""
+    return SVG(
+        image_size=config.image_width,
+        channels=config.channels,
+        backbone=config.backbone,
+        base_width=config.base_width,
+        g_dim=config.g_dim,
+        z_dim=config.z_dim,
+        rnn_size=config.rnn_size,
+        predictor_layers=config.predictor_layers,
+        posterior_layers=config.posterior_layers,
+        prior_layers=config.prior_layers,
+        prior=config.prior,
+        skip_frame=config.skip_frame,
+        n_past=config.n_past,
+        remat=config.remat,
+        seed=config.seed,
+        dtype=_POLICIES[config.mixed_precision],
+    )
+
+
+def load_model(config: Config, checkpoint: str | int = "best") -> SVG:
+    """Return the trained model of a run.
+
+    Args:
+        config: the configuration of the run.
+        checkpoint: "best" (the latest while there is no best), "latest" or a step.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, or it is damaged or of another model.
+    """
+    model = model_from_config(config)
+    checkpoints.load_weights(model, config.run_dir, checkpoint)
+    return model
 
 
 def open_run(config: Config) -> None:
-    """Makes config.run_dir, or checks that it holds a run of the same configuration; writes config.json.
+    """Create config.run_dir, or check that it holds a run of the same configuration; write config.json.
 
     Raises:
-        ConfigError: the folder holds a run of another configuration, or is no run and not empty, or cannot be
-            written.
+        ConfigError: the folder holds a run of another configuration or other files, or cannot be written.
     """
     run_dir = config.run_dir
     try:
-        for folder, _, _ in os.walk(run_dir):
-            files.remove_asides(folder)  # of a process that was killed while it wrote
         if os.path.exists(os.path.join(run_dir, "config.json")):
             _check_same(Config.load(run_dir), config)
-        elif os.path.isdir(run_dir) and os.listdir(run_dir):
-            raise ConfigError(f"run_dir {run_dir} is not empty and holds no run; name another --run_dir")
+        elif os.path.isdir(run_dir) and any(not files.is_temporary(name) for name in os.listdir(run_dir)):
+            raise ConfigError(f"run_dir {run_dir} is not empty and holds no run; choose another --run_dir.")
+        for folder in ("", "checkpoints", "logs", "samples"):
+            files.remove_temporary_files(os.path.join(run_dir, folder))
         config.save(run_dir)
     except OSError as error:
-        raise ConfigError(f"run_dir {run_dir} cannot be written: {error.strerror}; name another --run_dir") from None
+        raise ConfigError(
+            f"run_dir {run_dir} cannot be written: {error.strerror}; choose another --run_dir."
+        ) from None
 
 
 def _check_same(old: Config, new: Config) -> None:
@@ -50,12 +93,11 @@ def _check_same(old: Config, new: Config) -> None:
         before, now = getattr(old, field.name), getattr(new, field.name)
         if field.name not in _MAY_CHANGE and before != now:
             raise ConfigError(
-                f"run_dir {new.run_dir} holds a run with {field.name}={before}, not {now}; "
-                "name another --run_dir, or repeat the run's own flags to resume it"
+                f"run_dir {new.run_dir} holds a run with {field.name}={before}, not {now}; choose another --run_dir, "
+                "or repeat the flags of the run to resume it."
             )
-    schedules = (new.learning_rate_schedule, new.beta_schedule)
-    if old.epochs != new.epochs and (schedules[0] != "constant" or schedules[1] == "cyclical"):
+    if old.epochs != new.epochs and (new.learning_rate_schedule != "constant" or new.beta_schedule == "cyclical"):
         raise ConfigError(
-            f"run_dir {new.run_dir} holds a run of {old.epochs} epochs whose schedules end with it; "
-            f"epochs cannot become {new.epochs}"
+            f"run_dir {new.run_dir} holds a run of {old.epochs} epochs whose schedules end with it; epochs cannot "
+            f"become {new.epochs}."
         )

@@ -1,4 +1,4 @@
-"""Schedules of the learning rate and of beta, as functions of the training step."""
+"""Schedules of the learning rate, of beta and of scheduled sampling, as functions of the training step."""
 
 import math
 
@@ -15,19 +15,32 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         peak: float, the learning rate after the warm-up.
         kind: "constant", "cosine" (half a cosine down to 0) or "exponential" (down to 1 % of the peak).
-        warmup_steps: int, steps of the linear rise from 0; 0 switches the warm-up off.
-        total_steps: int, the step at which the decay ends.
+        warmup_steps: int, updates of the linear rise from 0; 0: no warm-up.
+        total_steps: int, the update at which the decay ends.
+        steps_per_update: int, training steps per update, the optimizer's `gradient_accumulation_steps`. Keras passes
+            the number of training steps to a schedule.
     """
 
-    def __init__(self, peak: float, kind: str = "constant", warmup_steps: int = 0, total_steps: int = 1):
-        self.peak = peak
-        self.kind = kind
-        self.warmup_steps = warmup_steps
-        self.total_steps = total_steps
+    def __init__(
+        self,
+        peak: float,
+        kind: str = "constant",
+        warmup_steps: int = 0,
+        total_steps: int = 1,
+        steps_per_update: int = 1,
+    ):
+        self._arguments = {
+            "peak": peak,
+            "kind": kind,
+            "warmup_steps": warmup_steps,
+            "total_steps": total_steps,
+            "steps_per_update": steps_per_update,
+        }
+        self.__dict__.update(self._arguments)
 
     def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
-        """Return the learning rate of the update that follows `step` updates, a float32 scalar."""
-        step = tf.cast(step, tf.float32)
+        """Return the learning rate after `step` training steps, a float32 scalar."""
+        step = tf.cast(step // self.steps_per_update, tf.float32)
         decay_steps = max(1, self.total_steps - self.warmup_steps)
         progress = tf.clip_by_value((step - self.warmup_steps) / decay_steps, 0.0, 1.0)
         if self.kind == "cosine":
@@ -40,34 +53,45 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict:
         """Return the constructor arguments."""
-        return {name: getattr(self, name) for name in ("peak", "kind", "warmup_steps", "total_steps")}
+        return dict(self._arguments)
 
 
 @keras.saving.register_keras_serializable(package="svg_tf")
 class Schedule:
-    """A weight over the training: that of the KL term, or the share of scheduled sampling.
+    """A value that rises to its final value: beta, or the share of scheduled sampling.
 
     Args:
-        final: float, the final weight.
-        kind: "constant", "linear" (Bowman et al., 2016: a rise from 0 over `warmup_steps`) or "cyclical" (Fu et al.,
-            2019: each cycle rises from 0 in its first half and is constant in its second).
-        warmup_steps: int, steps of the linear rise.
-        total_steps: int, the step at which the last cycle ends.
+        final: float, the final value, which evaluation uses.
+        kind: "constant", "linear" (a rise from 0 over `warmup_steps`; Bowman et al., 2016) or "cyclical" (each cycle
+            rises from 0 in its first half and is constant in its second; Fu et al., 2019).
+        warmup_steps: int, updates of the linear rise.
+        total_steps: int, the update at which the last cycle ends.
         cycles: int, cycles of equal length over `total_steps`.
+        steps_per_update: int, training steps per update, the optimizer's `gradient_accumulation_steps`.
     """
 
     def __init__(
-        self, final: float, kind: str = "constant", warmup_steps: int = 0, total_steps: int = 1, cycles: int = 4
+        self,
+        final: float,
+        kind: str = "constant",
+        warmup_steps: int = 0,
+        total_steps: int = 1,
+        cycles: int = 4,
+        steps_per_update: int = 1,
     ):
-        self.final = final
-        self.kind = kind
-        self.warmup_steps = warmup_steps
-        self.total_steps = total_steps
-        self.cycles = cycles
+        self._arguments = {
+            "final": final,
+            "kind": kind,
+            "warmup_steps": warmup_steps,
+            "total_steps": total_steps,
+            "cycles": cycles,
+            "steps_per_update": steps_per_update,
+        }
+        self.__dict__.update(self._arguments)
 
     def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
-        """Return the weight in the update that follows `step` updates, a float32 scalar."""
-        step = tf.cast(step, tf.float32)
+        """Return the value after `step` training steps, a float32 scalar."""
+        step = tf.cast(step // self.steps_per_update, tf.float32)
         if self.kind == "linear":
             share = tf.minimum(1.0, step / max(1, self.warmup_steps))
         elif self.kind == "cyclical":
@@ -79,19 +103,9 @@ class Schedule:
 
     def get_config(self) -> dict:
         """Return the constructor arguments."""
-        return {name: getattr(self, name) for name in ("final", "kind", "warmup_steps", "total_steps", "cycles")}
+        return dict(self._arguments)
 
     @classmethod
     def from_config(cls, config: dict) -> "Schedule":
         """Return a schedule with the arguments of `get_config`."""
         return cls(**config)
-
-
-BetaSchedule = Schedule  # until its users have the new name
-
-
-def beta_at(config, step):  # until SVG takes a schedule
-    """Return beta of a run's configuration."""
-    return Schedule(
-        config.beta, config.beta_schedule, config.beta_warmup_steps, config.total_steps, config.beta_cycles
-    )(step)
