@@ -6,9 +6,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("svg_tf", "bin", "export", "benchmarks")
-LONGEST = 400
+LONGEST = 450
 # Private names and the methods that Keras or Python define and call.
-_EXEMPT = re.compile(r"_\w+|on_\w+_(begin|end)|build|call|find_spec|update_step|train_step|test_step|predict_step")
+_EXEMPT = re.compile(r"_\w+|on_\w+_(begin|end)|apply|build|call|find_spec|update_step|train_step|test_step|predict_step")
 
 
 def _public(node, prefix=""):

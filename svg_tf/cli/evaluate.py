@@ -19,7 +19,7 @@ _PROTOCOL = flags.DEFINE_enum(
     "the last two add the published scores",
 )
 _COMPARE = flags.DEFINE_string(
-    "compare", "", "run folder or preset whose scores on the same clips are added to the tables and the report"
+    "compare", "", "run folder or preset to score on the same clips, for the same tables and report; empty: none"
 )
 _N_CLIPS = flags.DEFINE_integer(
     "n_clips",
