@@ -15,9 +15,9 @@ LAYERS = [
     "models rollout visualization",  # models import rollout; rollout names models in annotations only
     "data",
     "training",
-    "metrics presets",
+    "metrics presets torch_import",
     "evaluation",
-    "report torch_import uncertainty",
+    "report uncertainty",
     "serving tflite",
     "cli",
 ]
