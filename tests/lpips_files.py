@@ -1,4 +1,4 @@
-"""Stand-in weights of LPIPS, in the file formats and under the names of the published ones."""
+"""Stand-in weights of LPIPS with the names and formats of the published files."""
 
 import functools
 import hashlib
@@ -6,8 +6,8 @@ import hashlib
 import numpy as np
 from torch_files import TorchFile, ordered
 
-# Convolutions as torchvision has them: its number, channels in and out, size, stride, padding; pooling: its size.
-# A star before the number marks what LPIPS compares.
+# Convolutions of torchvision: index, channels in and out, size, stride, padding; pooling: size. LPIPS compares the
+# layers with a star.
 _ALEX = (
     ("*0", 3, 64, 11, 4, 2), 3, ("*3", 64, 192, 5, 1, 2), 3, ("*6", 192, 384, 3, 1, 1), ("*8", 384, 256, 3, 1, 1),
     ("*10", 256, 256, 3, 1, 1),
@@ -24,16 +24,16 @@ _FORMS = {"alex": "zip", "vgg": "stream"}
 
 
 def numbers(shape, seed):
-    """Numbers in [-1, 1) without visible order, the same on every machine: float64 of a shape."""
+    """Return pseudo-random numbers in [-1, 1), the same on every machine, float64."""
     bits = np.arange(np.prod(shape), dtype=np.uint32) + np.uint32(seed * 0x9E3779B1 & 0xFFFFFFFF)
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):  # the end of MurmurHash3
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):  # the finalizer of MurmurHash3
         bits = (bits ^ (bits >> np.uint32(shift))) * np.uint32(factor)
     return (bits ^ (bits >> np.uint32(16))).reshape(shape) / 2.0**31 - 1
 
 
 @functools.cache
 def standin(net):
-    """State dictionaries of a network's features and of its linear calibration, float32."""
+    """Return the state dictionaries of a network's features and of its linear calibration, float32."""
     features, linear = {}, {}
     for layer in LAYERS[net]:
         if isinstance(layer, tuple):
@@ -45,18 +45,18 @@ def standin(net):
             if "*" in name:
                 weight = np.abs(numbers([1, outputs, 1, 1], len(linear)))
                 linear[f"lin{len(linear)}.model.1.weight"] = weight.astype(np.float32)
-    features["classifier.6.weight"] = np.zeros([3, 2], np.float32)  # published with the features, and of no use here
+    features["classifier.6.weight"] = np.zeros([3, 2], np.float32)  # published too, but not used
     return features, linear
 
 
 def write(path, tensors, form="zip"):
-    """A file of PyTorch with a state dictionary."""
+    """Write a state dictionary as a PyTorch file."""
     file = TorchFile()
     return file.write(path, ordered({key: file.tensor(array) for key, array in tensors.items()}), form)
 
 
 def write_backbone(folder, net, tensors=None, form=None):
-    """A file of features under the name that its SHA-256 gives it."""
+    """Write a file of features, with the first digits of its SHA-256 in the name."""
     path = write(folder / "features", standin(net)[0] if tensors is None else tensors, form or _FORMS[net])
     return path.rename(folder / f"{_NAMES[net]}-{sha256(path)[:8]}.pth")
 
@@ -66,7 +66,7 @@ def sha256(path):
 
 
 def write_folder(folder, net):
-    """Both files of a network in a folder, which is returned."""
+    """Write both files of a network to a folder and return it."""
     write_backbone(folder, net)
     write(folder / f"{net}.pth", standin(net)[1], "stream")
     return folder

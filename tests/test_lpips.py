@@ -1,18 +1,15 @@
-"""LPIPS of frames, on stand-in weights."""
-
-import dataclasses
+"""Tests of svg_tf/metrics/lpips.py on stand-in weights."""
 
 import numpy as np
 import pytest
-from lpips_files import LAYERS, numbers, standin, write_folder
-from numpy.lib.stride_tricks import sliding_window_view
+from lpips_files import LAYERS, numbers, sha256, standin, write, write_backbone, write_folder
 
 from svg_tf.config import ConfigError
 from svg_tf.metrics import lpips as lpips_module
-from svg_tf.metrics.lpips import load
-from svg_tf.metrics.lpips_weights import read_weights
+from svg_tf.metrics.lpips import Lpips
+from svg_tf.torch_import import TorchFileError
 
-# What the lpips package 0.1.4 with torchvision 0.28 and PyTorch 2.13 gives for the stand-in weights and _pair(...).
+# Scores of the lpips package 0.1.4 with torchvision 0.28 and PyTorch 2.13 for the stand-in weights and _pair(...).
 _PUBLISHED_CODE = {
     ("alex", 64, 64, 3): [0.19992847018234444, 0.2056722552852088],
     ("alex", 32, 32, 1): [0.20059171284745428, 0.198763293390955],
@@ -22,126 +19,117 @@ _PUBLISHED_CODE = {
 
 
 @pytest.fixture(scope="module")
-def metrics(tmp_path_factory):
-    return {net: load(str(write_folder(tmp_path_factory.mktemp(net), net))) for net in LAYERS}
+def folders(tmp_path_factory):
+    return {net: write_folder(tmp_path_factory.mktemp(net), net) for net in LAYERS}
+
+
+@pytest.fixture(scope="module")
+def metrics(folders):
+    return {net: Lpips(str(folder)) for net, folder in folders.items()}
 
 
 def _pair(*shape):
-    """Frames, and distorted ones: float32 [*shape] in [0, 1]."""
+    """Return frames and distorted frames, float32 [*shape] in [0, 1]."""
     truth = 0.5 + 0.5 * numbers(shape, 7)
     return truth.astype(np.float32), np.clip(truth + 0.3 * numbers(shape, 8), 0, 1).astype(np.float32)
-
-
-def _expected(net, truth, prediction):
-    """Equation 1 in float64 for two frames [H, W, C], from the convolution's definition."""
-    features, linear = standin(net)
-    weights = iter(linear.values())
-    maps = [np.broadcast_to(frame, (*frame.shape[:2], 3)).astype(np.float64) for frame in (truth, prediction)]
-    maps = [(2 * m - 1 - [-0.030, -0.088, -0.188]) / [0.458, 0.448, 0.450] for m in maps]
-    total = 0.0
-    for layer in LAYERS[net]:
-        if isinstance(layer, int):
-            maps = [sliding_window_view(m, (layer, layer), (0, 1))[::2, ::2].max(axis=(-2, -1)) for m in maps]
-            continue
-        name, _, _, size, stride, padding = layer
-        weight, bias = (
-            features[f"features.{name.strip('*')}.{part}"].astype(np.float64) for part in ("weight", "bias")
-        )
-        for number, m in enumerate(maps):
-            padded = np.pad(m, ((padding, padding), (padding, padding), (0, 0)))
-            windows = sliding_window_view(padded, (size, size), (0, 1))[::stride, ::stride]  # [H, W, in, size, size]
-            maps[number] = np.maximum(np.tensordot(windows, weight, ([2, 3, 4], [1, 2, 3])) + bias, 0)
-        if "*" in name:
-            a, b = (m / np.linalg.norm(m, axis=-1, keepdims=True).clip(1e-10) for m in maps)
-            total += ((a - b) ** 2 @ next(weights).reshape(-1)).mean()
-    return total
 
 
 @pytest.mark.parametrize(("net", "height", "width", "channels"), _PUBLISHED_CODE)
 def test_scores_are_those_of_the_published_code(metrics, net, height, width, channels):
     truth, prediction = _pair(2, height, width, channels)
     expected = _PUBLISHED_CODE[net, height, width, channels]
-    np.testing.assert_allclose(metrics[net](truth[None], prediction[None, None])[0, 0], expected, rtol=3e-6)
+    np.testing.assert_allclose(metrics[net](truth, prediction[np.newaxis])[0], expected, rtol=3e-6)
 
 
-@pytest.mark.parametrize(
-    ("net", "shape"), [("alex", [2, 2, 40, 33, 3]), ("alex", [1, 2, 31, 31, 1]), ("vgg", [1, 1, 16, 19, 3])]
-)
-def test_every_sample_and_frame_scores_as_the_definition_has_it(metrics, net, shape):
-    truth, prediction = _pair(*shape)
-    samples = np.stack([prediction, np.zeros_like(truth), np.roll(truth, 5, axis=2)])
-    scores = metrics[net](truth, samples)
-    assert scores.dtype == np.float32 and scores.shape == samples.shape[:3]
-    for place in np.ndindex(scores.shape):
-        expected = _expected(net, truth[place[1:]], samples[place])
-        np.testing.assert_allclose(scores[place], expected, rtol=1e-5)
+def test_chunks_give_each_sample_and_frame_its_score(metrics, monkeypatch):
+    truth, prediction = _pair(5, 32, 32, 1)
+    samples = np.stack([prediction, np.roll(truth, 5, axis=1), truth])
+    whole = metrics["alex"](truth, samples)
+    assert whole.dtype == np.float32 and whole.shape == (3, 5)
+    np.testing.assert_array_equal(whole[2], 0)
+    monkeypatch.setattr(lpips_module, "_CHUNK_PIXELS", 2 * 32 * 32 + 5)
+    np.testing.assert_allclose(metrics["alex"](truth, samples), whole, rtol=1e-5)
+    alone = [metrics["alex"](truth[t : t + 1], samples[:, t : t + 1])[:, 0] for t in range(5)]
+    np.testing.assert_allclose(np.stack(alone, axis=1), whole, rtol=1e-5)
 
 
-def test_identical_frames_score_zero_and_stronger_noise_scores_more(metrics):
-    truth, _ = _pair(1, 3, 64, 64, 1)
+def test_stronger_noise_scores_more_and_grey_frames_have_three_equal_channels(metrics):
+    truth, _ = _pair(3, 64, 64, 1)
     noise = numbers(truth.shape, 9).astype(np.float32)
     samples = np.stack([np.clip(truth + amount * noise, 0, 1) for amount in (0, 0.05, 0.2, 0.8)])
     scores = metrics["alex"](truth, samples)
-    np.testing.assert_array_equal(scores[0], 0)
     assert np.all(np.diff(scores, axis=0) > 0)
-
-
-def test_pixels_without_any_feature_score_zero_and_not_nan(tmp_path):
-    weights = read_weights(str(write_folder(tmp_path, "alex")))
-    silent = dataclasses.replace(weights, biases=[np.full_like(bias, -1000) for bias in weights.biases])
-    truth, prediction = _pair(1, 1, 32, 32, 1)
-    np.testing.assert_array_equal(lpips_module.Lpips(silent)(truth, prediction[None]), 0)
-
-
-def test_grey_frames_score_as_three_equal_channels(metrics):
-    truth, prediction = _pair(1, 2, 32, 32, 1)
-    grey = metrics["alex"](truth, prediction[None])
-    np.testing.assert_array_equal(grey, metrics["alex"](np.repeat(truth, 3, -1), np.repeat(prediction, 3, -1)[None]))
-
-
-def test_chunks_bound_the_frames_at_once_without_a_change_or_a_new_graph(metrics, monkeypatch):
-    metric = metrics["alex"]
-    truth, prediction = _pair(2, 4, 32, 32, 1)
-    samples = np.stack([prediction, truth[:, ::-1]])
-    whole = metric(truth, samples)
-    seen = []
-    for name in ("_features_of", "_distances_to"):
-        compute = getattr(metric, name)
-        monkeypatch.setattr(metric, name, lambda *args, compute=compute: seen.append(len(args[-1])) or compute(*args))
-    monkeypatch.setattr(lpips_module, "_CHUNK_PIXELS", 3 * 32 * 32 + 5)
-    np.testing.assert_allclose(metric(truth, samples), whole, rtol=1e-5)
-    assert seen == [3, 3, 3, 3, 3, 3, 2, 2, 2]  # the truth's features once, then each sample's
-    monkeypatch.undo()
-    metric(*(np.repeat(frames, 3, -1) for frames in (truth, samples)))
-    assert metric._features_of.experimental_get_tracing_count() == 1
-    assert metric._distances_to.experimental_get_tracing_count() == 1
-
-
-def test_frames_of_float64_are_taken(metrics):
-    truth, prediction = _pair(1, 1, 32, 32, 1)
-    expected = metrics["alex"](truth, prediction[None])
-    np.testing.assert_array_equal(metrics["alex"](np.float64(truth), np.float64(prediction[None])), expected)
+    np.testing.assert_array_equal(scores, metrics["alex"](np.repeat(truth, 3, -1), np.repeat(samples, 3, -1)))
 
 
 @pytest.mark.parametrize(("net", "title", "smallest"), [("alex", "AlexNet", 31), ("vgg", "VGG16", 16)])
-def test_frames_too_small_for_the_network_are_refused_in_words(metrics, net, title, smallest):
-    for shape in ([smallest - 1, 40], [40, smallest - 1]):
-        truth, prediction = _pair(1, 1, *shape, 1)
-        message = f"{shape[0]}x{shape[1]} pixels, but LPIPS with {title} needs at least {smallest}x{smallest}"
-        with pytest.raises(ConfigError, match=message):
-            metrics[net](truth, prediction[None])
+def test_frames_too_small_for_the_network_are_refused(metrics, net, title, smallest):
+    truth, prediction = _pair(1, 40, smallest - 1, 1)
+    with pytest.raises(ConfigError, match=f"LPIPS with {title} needs at least {smallest}x{smallest}"):
+        metrics[net](truth, prediction[np.newaxis])
 
 
-@pytest.mark.parametrize(
-    ("truth", "predictions", "message"),
-    [
-        (np.zeros([1, 1, 32, 32, 1], np.uint8), np.zeros([1, 1, 1, 32, 32, 1]), "truth is uint8"),
-        (np.zeros([1, 1, 32, 32, 1]), np.zeros([1, 1, 1, 32, 32, 1], np.uint8), "predictions is uint8"),
-        (np.zeros([1, 2, 32, 32, 1]), np.zeros([1, 1, 1, 32, 32, 1]), "must be"),
-        (np.zeros([1, 1, 32, 32, 2]), np.zeros([1, 1, 1, 32, 32, 2]), "1 or 3 channels"),
-        (np.zeros([1, 32, 32, 1]), np.zeros([1, 1, 32, 32, 1]), "must be"),
-    ],
-)
-def test_frames_that_cannot_be_compared_are_refused(metrics, truth, predictions, message):
-    with pytest.raises(ValueError, match=message):
-        metrics["alex"](truth, predictions)
+@pytest.mark.parametrize("shape", [[2, 32, 32, 1], [1, 32, 32, 2], [32, 32, 1]])
+def test_frames_that_do_not_match_are_refused(metrics, shape):
+    with pytest.raises(ValueError, match="must be"):
+        metrics["alex"](np.zeros(shape), np.zeros([1, 1, 32, 32, shape[-1]]))
+    with pytest.raises(ValueError, match="frames are uint8"):
+        metrics["alex"](np.zeros([1, 32, 32, 1], np.uint8), np.zeros([1, 1, 32, 32, 1]))
+
+
+@pytest.mark.parametrize(("net", "title"), [("alex", "AlexNet"), ("vgg", "VGG16")])
+def test_the_definition_names_the_network_the_version_and_the_files(folders, metrics, net, title):
+    definition = metrics[net].definition
+    assert title in definition and "version 0.1" in definition
+    for path in folders[net].iterdir():
+        assert f"{path.name} (SHA-256 {sha256(path)[:16]})" in definition
+
+
+def test_a_folder_with_both_networks_needs_a_choice(folders, tmp_path):
+    for folder in folders.values():
+        for path in folder.iterdir():
+            (tmp_path / path.name).symlink_to(path)
+    with pytest.raises(ConfigError, match=r"holds two networks. Set --lpips_weights to its alex\.pth or vgg\.pth"):
+        Lpips(str(tmp_path))
+    assert "VGG16" in Lpips(str(tmp_path / "vgg.pth")).definition
+
+
+def test_missing_files_are_named(tmp_path):
+    for path in (tmp_path / "none", tmp_path, write(tmp_path / "other.pth", {})):
+        with pytest.raises(
+            ConfigError, match=r"Put alexnet-owt-7be5be79\.pth and alex\.pth or vgg16.* into one folder"
+        ):
+            Lpips(str(path))
+    write(tmp_path / "vgg.pth", {})
+    with pytest.raises(ConfigError, match=r"Put vgg16-397923af\.pth and vgg\.pth into one folder"):
+        Lpips(str(tmp_path))
+
+
+def test_damaged_and_outdated_files_are_refused(tmp_path, monkeypatch):
+    backbone = write_backbone(tmp_path, "alex", {})
+    linear = write(tmp_path / "alex.pth", {})
+    alex = lpips_module._NETWORKS[0]._replace(outdated=sha256(linear)[:8])
+    with monkeypatch.context() as patch:
+        patch.setattr(lpips_module, "_NETWORKS", (alex,))
+        with pytest.raises(TorchFileError, match=r"alex\.pth is of LPIPS version 0\.0"):
+            Lpips(str(tmp_path))
+    backbone.rename(tmp_path / "alexnet-owt-01234567.pth")
+    with pytest.raises(TorchFileError, match=r"alexnet-owt-01234567\.pth is damaged"):
+        Lpips(str(tmp_path))
+
+
+def test_files_of_another_network_are_refused(tmp_path):
+    features, linear = standin("alex")
+    few = {key: array for key, array in features.items() if key.startswith("features.0.")}
+    narrow = {"features.0.weight": features["features.0.weight"][..., 1:].copy()}
+    broken = {key: np.full_like(array, np.nan) for key, array in few.items()}
+    for tensors in ({}, narrow, broken):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        write_backbone(tmp_path, "alex", tensors)
+        write(tmp_path / "alex.pth", linear)
+        with pytest.raises(TorchFileError, match=r"no finite tensor features\.0\.weight of shape \(64, 3, 11, 11\)"):
+            Lpips(str(tmp_path))
+    (tmp_path / "alex.pth").write_bytes(b"<html>not found</html>")
+    with pytest.raises(TorchFileError, match=r"alex\.pth"):
+        Lpips(str(tmp_path))
