@@ -13,14 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from lively_weights import enliven
+from conftest import TINY, enliven
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from svg_tf.models.svg import SVG
 from svg_tf.serving import exporting
 from svg_tf.serving.signatures import Limits
 
-SMALL = {"image_size": 32, "base_width": 4, "g_dim": 8, "z_dim": 3, "rnn_size": 8, "n_past": 3}
 LIMITS = Limits(horizon=4, n_samples=3, max_samples=64, max_frames=1000)
 
 
@@ -54,7 +53,7 @@ def signature_definitions(folder):
 
 
 def make_model(**changes):
-    return enliven(SVG(**{**SMALL, **changes}))
+    return enliven(SVG(**{**TINY, **changes}))
 
 
 @functools.cache

@@ -21,9 +21,8 @@ pytestmark = pytest.mark.skipif(
 HORIZON = 4
 KINDS = [
     {},
-    {"prior": "none", "channels": 3},
-    {"skip_frame": "every", "n_past": 1},
-    {"prior": "fixed", "skip_frame": "original", "backbone": "vgg", "n_past": 2},
+    {"prior": "none", "channels": 3, "skip_frame": "every", "n_past": 1},
+    pytest.param({"prior": "fixed", "skip_frame": "original", "backbone": "vgg", "n_past": 2}, marks=pytest.mark.slow),
 ]
 
 
@@ -93,7 +92,9 @@ def test_a_float32_file_gives_tensorflows_frames(kind, tmp_path):
     assert "bytes of constants" in checks.find_fault(path, model, "dynamic_int8", frames, quality, 0.1)
 
 
-@pytest.mark.parametrize(("variant", "tolerance"), [("float16", 0.01), ("dynamic_int8", 0.1)])
+@pytest.mark.parametrize(
+    ("variant", "tolerance"), [pytest.param("float16", 0.01, marks=pytest.mark.slow), ("dynamic_int8", 0.1)]
+)
 def test_smaller_weights_give_nearly_the_same_frames(variant, tolerance, tmp_path):
     model = make_model(base_width=16, rnn_size=32, g_dim=32)
     context, z_noise, expected = _inputs(model)

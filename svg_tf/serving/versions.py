@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 
+from svg_tf import files
 from svg_tf.serving import ExportError
 
 _TEMPORARY = ".tmp-"  # not an integer, so a server ignores it
@@ -75,7 +76,7 @@ def _rename(temporary: str, base: str, version: int | None) -> str:
                 raise
             check(base, version)  # raises if a version was named; otherwise try the next
             continue
-        _flush_file(base)
+        files.flush(base)
         return path
 
 
@@ -89,13 +90,5 @@ def _remove_abandoned(base: str) -> None:
 def _flush(folder: str) -> None:
     for parent, _, names in os.walk(folder):
         for name in names:
-            _flush_file(os.path.join(parent, name))
-        _flush_file(parent)
-
-
-def _flush_file(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            files.flush(os.path.join(parent, name))
+        files.flush(parent)
