@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 import video_files
 from PIL import Image
 
-from svg_tf.config import Config, ConfigError
+from svg_tf.config import Config
 from svg_tf.data.bair import BAIR
 from svg_tf.data.dataset import make_dataset
 from svg_tf.data.errors import DataError
@@ -46,7 +46,7 @@ def config(published, tmp_path):
     return CONFIG.replace(data_dir=str(published), cache_dir=str(tmp_path / "cache"))
 
 
-def test_the_test_is_the_test_trajectories_in_their_order_pixel_by_pixel(config):
+def test_the_test_split_is_the_test_trajectories_in_order(config):
     (batch,) = list(make_dataset(config, "test"))
     np.testing.assert_array_equal(batch, np.stack([trajectory(number) for number in (100, 101, 102)]))
 
@@ -64,27 +64,16 @@ def test_training_clips_are_consecutive_frames_as_stored_and_validation_is_held_
     assert seen == {"train": set(range(10)), "validation": {10, 11}}
 
 
-def test_a_stride_takes_every_nth_frame(config):
-    clips = BAIR(config.replace(frame_stride=3, n_eval=6), "train").frames(tf.range(9, dtype=tf.int64)).numpy()
-    np.testing.assert_array_equal(np.diff(clips[:, :, 0, 0, 1].astype(int), axis=1), 3)
-
-
-def test_batches_resume_exactly_at_any_step(config):
+def test_batches_resume_exactly_and_depend_on_the_seed(config):
     full = [batch.numpy() for batch in make_dataset(config, "train").take(9)]
-    for step in (1, 8):
-        np.testing.assert_array_equal(next(iter(make_dataset(config, "train", step))), full[step])
+    np.testing.assert_array_equal(next(iter(make_dataset(config, "train", 8))), full[8])
     assert not (next(iter(make_dataset(config.replace(seed=1), "train"))).numpy() == full[0]).all()
 
 
-def test_the_folder_above_serves_too(config, published):
-    source = BAIR(config.replace(data_dir=str(published.parent)), "test")
+def test_the_folder_above_serves_too_and_contains_the_cache(config, published):
+    source = BAIR(CONFIG.replace(data_dir=str(published.parent)), "test")
     assert [video.name for video in source.videos] == [f"test/traj_0_to_255.tfrecords:{n}" for n in range(3)]
-
-
-def test_the_cache_lies_in_the_data_by_default(tmp_path):
-    write(tmp_path, "test", "traj_0_to_0.tfrecords", [7])
-    BAIR(CONFIG.replace(data_dir=str(tmp_path)), "test")
-    assert list((tmp_path / "svg_tf_cache" / "records").iterdir())
+    assert list((published / "svg_tf_cache" / "records").iterdir())
 
 
 def test_records_prepared_by_tensorflow_datasets_give_the_same_pixels(published, tmp_path):
@@ -106,7 +95,7 @@ def test_records_prepared_by_tensorflow_datasets_give_the_same_pixels(published,
     assert len(BAIR(config, "train").videos) + len(BAIR(config, "validation").videos) == 12
 
 
-def test_records_that_cannot_be_used_are_listed_and_the_others_stay(tmp_path):
+def test_unusable_records_are_listed_and_the_others_stay(tmp_path):
     good = trajectory(1)
     records = [
         video_files.bair_example(good),
@@ -114,7 +103,7 @@ def test_records_that_cannot_be_used_are_listed_and_the_others_stay(tmp_path):
         video_files.bair_example(good, **{"7/image_aux1/encoded": [b"short"]}),
         video_files.bair_example(good[:20]),
         b"this is no example",
-        video_files.bair_example(good, **{"3/image_main/encoded": None}),  # is not needed
+        video_files.bair_example(good, **{"3/image_main/encoded": None}),  # not needed
     ]
     video_files.write_records(tmp_path / "test" / "traj_0_to_5.tfrecords", records)
     source = BAIR(CONFIG.replace(data_dir=str(tmp_path)), "test")
@@ -127,25 +116,25 @@ def test_records_that_cannot_be_used_are_listed_and_the_others_stay(tmp_path):
     assert json.loads(Path(source.collection.skipped_path).read_text()) == source.collection.skipped
 
 
-def test_a_file_cut_at_any_tenth_gives_its_whole_trajectories(published, tmp_path):
+def test_a_cut_file_gives_its_complete_trajectories(published, tmp_path):
     data = (published / "train" / "traj_4_to_9.tfrecords").read_bytes()
     path = tmp_path / "test" / "traj_0_to_5.tfrecords"
     path.parent.mkdir()
     config = CONFIG.replace(data_dir=str(tmp_path))
-    for tenth in range(10):
+    for tenth in (0, 1, 4, 5, 9):
         path.write_bytes(data[: len(data) * tenth // 10])
         count = 6 * tenth // 10
         if not count:
-            with pytest.raises(DataError, match="no trajectory of the test part that can be used"):
+            with pytest.raises(DataError, match="has no usable trajectory in its test part"):
                 BAIR(config, "test")
             continue
         source = BAIR(config, "test")
         np.testing.assert_array_equal(source.videos[-1].read(0, 30), trajectory(3 + count))
         assert len(source.videos) == count
-        assert len(source.collection.skipped) == (6 * tenth % 10 > 0)  # a cut between two records leaves no trace
+        assert len(source.collection.skipped) == (6 * tenth % 10 > 0)  # a cut between two records cannot be seen
 
 
-def test_a_wrong_folder_says_what_was_looked_for(tmp_path):
+def test_a_wrong_folder_names_the_expected_files(tmp_path):
     with pytest.raises(DataError, match=r"neither train/\*\.tfrecords nor bair_robot_pushing_small.*\.tar"):
         BAIR(CONFIG.replace(data_dir=str(tmp_path)), "train")
     with pytest.raises(DataError, match="is not a folder: set --data_dir to softmotion30_44k"):
@@ -155,18 +144,12 @@ def test_a_wrong_folder_says_what_was_looked_for(tmp_path):
     with pytest.raises(DataError, match=r"has no test/\*\.tfrecords"):
         BAIR(CONFIG.replace(data_dir=str(tmp_path)), "test")
     with pytest.raises(DataError, match="train split of data_dir .* has no videos"):
-        BAIR(CONFIG.replace(data_dir=str(tmp_path)), "train")  # its one trajectory is validation's
+        BAIR(CONFIG.replace(data_dir=str(tmp_path)), "train")  # validation has its only trajectory
     with pytest.raises(DataError, match="split is 'eval'"):
         BAIR(CONFIG.replace(data_dir=str(tmp_path)), "eval")
 
 
-@pytest.mark.parametrize("fields", [{"channels": 1}, {"image_width": 128}, {"n_eval": 31}, {"frame_stride": 2}])
-def test_a_configuration_that_does_not_fit_is_an_error(fields):
-    with pytest.raises(ConfigError):
-        CONFIG.replace(**fields)
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="the sample of BAIR is not here")
+@pytest.mark.skipif(not SHARED.exists(), reason="the BAIR sample is not available")
 def test_real_frames_come_back_as_they_were_written(tmp_path):
     videos = [
         np.stack([np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))])

@@ -26,7 +26,7 @@ def config(folder="", **fields):
 
 
 def numbered_images(count):
-    """Images whose first two pixels tell their number."""
+    """Images whose first two pixels encode their number."""
     images = np.zeros((count, 28, 28), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(count), 256)
     return images
@@ -49,13 +49,13 @@ def train_file(tmp_path_factory):
 
 @pytest.fixture
 def folder(tmp_path, train_file):
-    """A folder of both files; a test overwrites the second with what it likes."""
+    """A folder of both files; tests overwrite the second one."""
     (tmp_path / TRAIN_NAME).symlink_to(train_file)
     (tmp_path / TEST_NAME).write_bytes(idx_bytes(numbered_images(10_000)))
     return tmp_path
 
 
-def test_train_and_validation_part_the_training_images_and_test_has_the_test_images(folder):
+def test_train_and_validation_share_the_training_images_and_test_has_the_test_images(folder):
     train, validation, test = (load_digits(config(folder), split) for split in ("train", "validation", "test"))
     np.testing.assert_array_equal(numbers(train), np.arange(55_000))
     np.testing.assert_array_equal(numbers(validation), np.arange(55_000, 60_000))
@@ -65,16 +65,11 @@ def test_train_and_validation_part_the_training_images_and_test_has_the_test_ima
 
 @pytest.mark.parametrize("name", [TEST_NAME, TEST_NAME + ".gz", "t10k-images.idx3-ubyte", "t10k-images.idx3-ubyte.gz"])
 @pytest.mark.parametrize("packed", [False, True])
-def test_files_are_read_by_each_name_packed_or_not(folder, name, packed):
+def test_files_are_read_under_each_name_compressed_or_not(folder, name, packed):
     data = (folder / TEST_NAME).read_bytes()
     (folder / TEST_NAME).unlink()
     (folder / name).write_bytes(gzip.compress(data, 1) if packed else data)
     np.testing.assert_array_equal(load_digits(config(folder), "test"), numbered_images(10_000))
-
-
-def test_a_home_folder_is_understood(folder, monkeypatch):
-    monkeypatch.setenv("HOME", str(folder.parent))
-    assert len(load_digits(config(f"~/{folder.name}"), "test")) == 10_000
 
 
 WHOLE = idx_bytes(np.zeros((10_000, 28, 28), np.uint8))
@@ -83,40 +78,34 @@ WHOLE = idx_bytes(np.zeros((10_000, 28, 28), np.uint8))
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
-        (WHOLE[:-1], "is truncated: it has 7839999 bytes of pixels, not 7840000"),
-        (WHOLE + b"x", "is too long: it has more than 7840000 bytes of pixels"),
-        (WHOLE[:15], "is truncated: it has 15 bytes, less than a header"),
-        (b"", "is truncated: it has 0 bytes, less than a header"),
-        (b"<html>not the file you asked for</html>", "has the magic number 0x3c68746d, idx images have 0x00000803"),
-        (struct.pack(">2I", 0x801, 10_000) + bytes(10_000), "has the magic number 0x00000801"),
-        (idx_bytes(np.zeros((7, 28, 28), np.uint8)), "announces 7 images of 28x28, but MNIST's has 10000 of 28x28"),
-        (idx_bytes(np.zeros((10_000, 8, 8), np.uint8)), "announces 10000 images of 8x8"),
+        (WHOLE[:-1], "is truncated, it should have 7840016 bytes uncompressed; download it again"),
+        (WHOLE + b"x", "is too long"),
+        (WHOLE[:15], "is truncated"),
+        (b"", "is truncated"),
+        (b"<html>not the file you asked for</html>", "is not an idx file of 10000 images of 28x28: set --data_dir"),
+        (struct.pack(">2I", 0x801, 10_000) + bytes(10_000), "is not an idx file"),
+        (idx_bytes(np.zeros((7, 28, 28), np.uint8)), "is not an idx file"),
+        (idx_bytes(np.zeros((10_000, 8, 8), np.uint8)), "is not an idx file"),
         (gzip.compress(WHOLE, 1)[:-9], "cannot be read"),
         (gzip.compress(WHOLE, 1)[:40] + bytes(200), "cannot be read"),
-        (b"\x1f\x8bgarbage", "cannot be read"),
+        (None, "cannot be read"),
     ],
 )
-def test_a_damaged_file_is_named_with_what_is_wrong(folder, data, fault):
-    (folder / TEST_NAME).write_bytes(data)
+def test_a_damaged_file_is_an_error_that_names_it(folder, data, fault):
+    (folder / TEST_NAME).unlink()
+    (folder / TEST_NAME).mkdir() if data is None else (folder / TEST_NAME).write_bytes(data)
     with pytest.raises(DataError) as error:
         load_digits(config(folder), "test")
     assert str(folder / TEST_NAME) in str(error.value)
     assert fault in str(error.value)
 
 
-def test_a_folder_in_the_place_of_a_file_is_named(folder):
-    (folder / TEST_NAME).unlink()
-    (folder / TEST_NAME).mkdir()
-    with pytest.raises(DataError, match=f"{TEST_NAME} cannot be read"):
-        load_digits(config(folder), "test")
-
-
-@pytest.mark.parametrize(("gone", "stem"), [(TEST_NAME, "t10k-images"), (TRAIN_NAME, "train-images")])
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_one_file_without_the_other_is_an_error_in_every_split(folder, gone, stem, split):
-    (folder / gone).unlink()
-    with pytest.raises(DataError, match=f"lacks {stem}-idx3-ubyte"):
-        load_digits(config(folder), split)
+@pytest.mark.parametrize(("missing", "stem"), [(TEST_NAME, "t10k-images"), (TRAIN_NAME, "train-images")])
+def test_one_file_without_the_other_is_an_error_in_every_split(folder, missing, stem):
+    (folder / missing).unlink()
+    for split in ("train", "test"):
+        with pytest.raises(DataError, match=f"{stem}-idx3-ubyte.* is missing"):
+            load_digits(config(folder), split)
 
 
 def test_without_files_and_network_the_error_names_the_remedies(tmp_path, monkeypatch):
@@ -160,7 +149,7 @@ def test_tensorflow_datasets_gives_the_images_in_the_order_of_the_files(tmp_path
     np.testing.assert_array_equal(numbers(test), np.arange(40))
 
 
-@pytest.mark.parametrize("size", [16, 28, 32, 48])
+@pytest.mark.parametrize("size", [16, 32])
 def test_resizing_is_pillows_bilinear_filter(folder, size):
     images = np.random.default_rng(0).integers(0, 256, (10_000, 28, 28), np.uint8)
     (folder / TEST_NAME).write_bytes(idx_bytes(images))
@@ -170,38 +159,22 @@ def test_resizing_is_pillows_bilinear_filter(folder, size):
         np.testing.assert_array_equal(image, Image.fromarray(expected).resize((size, size), Image.BILINEAR))
 
 
-def test_enlarging_interpolates_linearly_between_pixel_centres(folder):
-    images = np.random.default_rng(0).integers(0, 256, (10_000, 28, 28), np.uint8)
-    (folder / TEST_NAME).write_bytes(idx_bytes(images))
-    centres = (np.arange(32) + 0.5) * 28 / 32 - 0.5
-    weights = np.stack([np.interp(centres, np.arange(28), unit) for unit in np.eye(28)], axis=1)  # [32, 28]
-    expected = weights @ images[:50].astype(float) @ weights.T
-    resized = load_digits(config(folder, digit_size=32), "test")[:50]
-    assert np.abs(resized - expected).max() <= 1.0
-
-
 def test_embedded_digits_are_all_of_scikit_learns_each_in_one_split():
     splits = [load_digits(config(digits="embedded", digit_size=8), s) for s in ("train", "validation", "test")]
     assert [len(split) for split in splits] == [1_258, 269, 270]
     values = datasets.load_digits().images * (255 / 16)
     expected = np.floor(values + 0.5).astype(np.uint8)
     assert sorted(map(bytes, np.concatenate(splits))) == sorted(map(bytes, expected))
-    assert splits[0].min() == 0
-    assert splits[0].max() == 255
-
-
-def test_no_embedded_digit_is_in_two_splits():
-    splits = [load_digits(config(digits="embedded", digit_size=8), s) for s in ("train", "validation", "test")]
     train, validation, test = ({bytes(image) for image in split} for split in splits)
     assert not (train & validation or train & test or validation & test)
 
 
 def test_an_unknown_split_is_named():
-    with pytest.raises(DataError, match="split is 'tset', but must be one of train, validation, test"):
+    with pytest.raises(DataError, match="split is 'tset'; it must be one of train, validation, test"):
         load_digits(config(digits="embedded"), "tset")
 
 
-@pytest.mark.skipif(not MNIST.is_dir(), reason="the real MNIST files are not there")
+@pytest.mark.skipif(not MNIST.is_dir(), reason="the real MNIST files are not available")
 def test_the_real_files_have_their_counts_and_well_known_means():
     splits = {split: load_digits(config(MNIST), split) for split in ("train", "validation", "test")}
     assert {split: len(images) for split, images in splits.items()} == {

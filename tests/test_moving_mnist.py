@@ -1,4 +1,4 @@
-"""Tests of svg_tf/data/moving_mnist.py against a plain transcription of the original's rules."""
+"""Tests of svg_tf/data/moving_mnist.py against a plain transcription of the original's rules, and of philox.py."""
 
 import dataclasses
 import functools
@@ -11,6 +11,7 @@ from svg_tf.config import Config
 from svg_tf.data.digits import load_digits
 from svg_tf.data.errors import DataError
 from svg_tf.data.moving_mnist import MovingMNIST, render, trajectories
+from svg_tf.data.philox import random_bits
 
 SMALL = Config(digits="embedded", digit_size=16, image_width=32, n_past=2, n_future=6, n_eval=20)
 PAPER = Config(digits="embedded")
@@ -22,7 +23,7 @@ def indices(count, first=0):
 
 
 def path_by_the_rules(randint, n_frames, span, max_speed=4, stochastic=True):
-    """One digit's path, branch by branch. randint(name, frame, low, high) draws in low..high-1.
+    """Compute one digit's path, branch by branch. randint(name, frame, low, high) draws in low..high-1.
 
     Returns:
         positions, velocities and wall hits, each [T, 2] in (y, x).
@@ -65,7 +66,7 @@ def path_by_the_rules(randint, n_frames, span, max_speed=4, stochastic=True):
 
 @functools.cache
 def paths_by_the_rules():
-    """CLIPS * 2 independent paths of the paper's clips: three arrays [CLIPS * 2, 30, 2]."""
+    """Return CLIPS * 2 independent paths of the paper's clips: three arrays [CLIPS * 2, 30, 2]."""
     rng = np.random.default_rng(7)
     paths = [path_by_the_rules(lambda name, t, low, high: rng.integers(low, high), 30, 32) for _ in range(CLIPS * 2)]
     return tuple(np.stack(arrays) for arrays in zip(*paths, strict=True))
@@ -73,14 +74,14 @@ def paths_by_the_rules():
 
 @functools.cache
 def paper_paths():
-    """As paths_by_the_rules, from MovingMNIST."""
+    """Return the same from MovingMNIST."""
     generator = MovingMNIST(PAPER, "test")
     truth = tf.function(lambda i: generator.frames_and_truth(i)[1])(indices(CLIPS))
     return tuple(np.moveaxis(a.numpy(), 2, 1).reshape(-1, 30, 2) for a in truth[:3])
 
 
 def deviations(a, b):
-    """Chi-square of two samples having one distribution, in standard deviations from its mean."""
+    """Return chi-square for two samples of one distribution, in standard deviations from its mean."""
     a, b = (np.bincount(sample, minlength=max(a.max(), b.max()) + 1) for sample in (a, b))
     a, b = a[a + b > 0], b[a + b > 0]
     freedom = len(a) - 1
@@ -164,7 +165,7 @@ def test_the_truth_keeps_the_rules_from_frame_to_frame(motion):
 @pytest.mark.parametrize(
     ("num_digits", "image_width", "digit_size"), [(1, 32, 16), (2, 64, 32), (3, 32, 31), (4, 32, 5), (2, 128, 32)]
 )
-def test_frames_are_the_cut_off_sum_of_the_digits_at_their_positions(num_digits, image_width, digit_size):
+def test_frames_are_the_clipped_sum_of_the_digits_at_their_positions(num_digits, image_width, digit_size):
     config = dataclasses.replace(SMALL, num_digits=num_digits, image_width=image_width, digit_size=digit_size)
     frames, truth = MovingMNIST(config, "validation").frames_and_truth(indices(6, first=3))
     images = load_digits(config, "validation")
@@ -227,11 +228,23 @@ def test_the_paths_of_the_splits_differ():
         assert not (starts[a] == starts[b]).numpy().all(axis=(1, 2, 3)).any()
 
 
-def test_clips_have_n_eval_frames_in_the_test_and_n_frames_else():
+def test_clips_have_n_eval_frames_in_the_test_and_n_frames_otherwise():
     shapes = {split: MovingMNIST(SMALL, split).frames(indices(3)).shape for split in ("train", "validation", "test")}
     assert shapes == {"train": (3, 8, 32, 32, 1), "validation": (3, 8, 32, 32, 1), "test": (3, 20, 32, 32, 1)}
-
-
-def test_an_unknown_split_is_named():
     with pytest.raises(DataError, match="split is 'eval'"):
         MovingMNIST(SMALL, "eval")
+
+
+@pytest.mark.parametrize("draws", [1, 11, 130])
+def test_a_row_of_bits_equals_tensorflows_philox(draws):
+    seeds = np.random.default_rng(draws).integers(-(2**63), 2**63 - 1, [5, 2], dtype=np.int64)
+    seeds[0] = [0, 0]
+    expected = [tf.random.stateless_uniform([draws], seed, None, None, tf.uint32, alg="philox") for seed in seeds]
+    np.testing.assert_array_equal(random_bits(tf.constant(seeds), draws), np.stack(expected))
+
+
+def test_clips_are_drawn_without_a_loop_over_the_clips():
+    graph = tf.function(MovingMNIST(SMALL, "train").frames).get_concrete_function(tf.TensorSpec([2], tf.int64)).graph
+    loops = [operation for operation in graph.get_operations() if "While" in operation.type]
+    assert len(loops) == 1  # over time
+    assert not any("StatelessRandom" in operation.type for operation in graph.get_operations())

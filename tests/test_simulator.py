@@ -1,4 +1,4 @@
-"""Tests of the simulator as a predictor: MovingMNIST.futures, ReflectedMNIST and svg_tf/evaluation/clips.py."""
+"""Tests of simulated futures, MovingMNIST.futures, and of svg_tf/data/reflected_mnist.py."""
 
 import gzip
 import hashlib
@@ -12,11 +12,10 @@ import tensorflow as tf
 from svg_tf.config import Config
 from svg_tf.data.moving_mnist import MovingMNIST, render, walk
 from svg_tf.data.reflected_mnist import ReflectedMNIST, reflect
-from svg_tf.evaluation.clips import TestClips
 from svg_tf.evaluation.protocols import Setting
+from svg_tf.evaluation.scoring import TestClips
 
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
-needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="shared/data/mnist, the four files of MNIST, is not there")
 
 CONFIG = Config(
     digits="embedded", num_digits=2, digit_size=16, image_width=32, max_speed=3, n_past=4, n_eval=20, n_future=5
@@ -27,7 +26,7 @@ PUBLISHED = "1ebad34e9d6bfbc6"  # SHA-256 of the first 100 clips, as the authors
 
 @pytest.fixture
 def fake_mnist(tmp_path):
-    """A configuration whose MNIST are squares, each of a brightness of its own: fake_mnist(n_eval=25)."""
+    """Make a configuration whose MNIST digits are squares of different brightness: fake_mnist(n_eval=25)."""
     for stem, count in (("train-images", 60_000), ("t10k-images", 10_000)):
         images = np.zeros([count, 28, 28], np.uint8)
         images += (40 + np.arange(count, dtype=np.uint8) % 200)[:, None, None]
@@ -56,14 +55,14 @@ def test_all_futures_are_the_truth_until_a_wall_is_hit_and_then_differ():
     clips, truths = tf.nest.map_structure(lambda x: x.numpy(), source.frames_and_truth(tf.range(30, dtype=tf.int64)))
     for clip in range(30):
         futures = futures_of(tf.constant(clip, tf.int64)).numpy()
-        # What a wall draws in the last frame given is seen in the next one only.
+        # The velocity drawn at a wall in the last context frame shows in the next frame only.
         hits = np.flatnonzero(truths.wall_hits[clip, CONFIG.n_past - 1 :].any(axis=(1, 2)))
-        certain = hits[0] if len(hits) else 16  # frames after the context, that of the hit included
+        certain = hits[0] if len(hits) else 16  # frames after the context, including that of the hit
         agree = (futures == clips[clip, CONFIG.n_past :]).all(axis=(2, 3, 4))  # [S, T]
         assert agree[:, :certain].all()
         assert certain >= 15 or not agree[:, certain:].all()
         firsts.add(int(certain))
-    assert {0, 1, 2} <= firsts  # a wall is hit in the last frame given too, and in the first after it
+    assert {0, 1, 2} <= firsts  # including hits in the last context frame and in the one after it
 
 
 def test_the_clips_own_draws_give_the_clip_itself():
@@ -74,12 +73,12 @@ def test_the_clips_own_draws_give_the_clip_itself():
         truth.positions[:, 3], truth.velocities[:, 3], redraws[:, 4:], span=16, max_speed=3, stochastic=True
     )
     np.testing.assert_array_equal(positions, truth.positions[:, 4:])
-    digits = tf.gather(source._digits, truth.digits)
+    digits = tf.gather(source.digits, truth.digits)
     np.testing.assert_array_equal(render(digits, positions, config.image_width), frames[:, 4:])
 
 
 def test_velocities_after_a_wall_are_those_of_the_rules():
-    # From a wall at 0 with a step of -1 along y: it is hit at once, away is 1..3 and along -3..3, all as often.
+    # From position 0 a step of -1 along y hits the wall; 1..3 away from it and -3..3 along it are equally likely.
     start = tf.zeros([9_000, 1, 2], tf.int32) + tf.constant([0, 8])
     bits = np.random.default_rng(0).integers(0, 2**32, [9_000, 1, 1, 4])
     step = tf.zeros_like(start) + tf.constant([-1, 0])
@@ -100,7 +99,7 @@ def test_a_future_depends_on_its_seed_and_clip_alone():
 
 
 def test_the_truth_is_as_likely_as_any_other_future():
-    """After a hit in the first frame, one of 21 velocities, each as often, leads to the next: the truth's share."""
+    """After a hit in the first frame, 21 velocities are equally likely, and one of them leads to the true next frame."""
     config, shares = CONFIG.replace(n_eval=6, num_digits=1), []
     source = MovingMNIST(config, "test")
     clips, truths = tf.nest.map_structure(lambda x: x.numpy(), source.frames_and_truth(tf.range(60, dtype=tf.int64)))
@@ -111,22 +110,18 @@ def test_the_truth_is_as_likely_as_any_other_future():
         if first and not corner and not before and not second:
             futures = futures_of(tf.constant(clip, tf.int64)).numpy()
             shares.append((futures[:, 1] == clips[clip, 5]).all(axis=(1, 2, 3)).mean())
-    # The mean of shares whose expectation is 1 / 21 each, within five standard errors.
+    # Each share has the expectation 1 / 21; five standard errors are allowed.
     error = np.sqrt(1 / 21 * 20 / 21 / 105 / len(shares))
     assert len(shares) >= 3 and abs(np.mean(shares) - 1 / 21) < 5 * error
 
 
-def _setting(config, n_clips=None, reflected=False):
-    return Setting("test", config, n_clips, "", [], [], reflected)
-
-
-def test_clips_are_those_of_the_test_set_one_by_one():
-    clips = TestClips(_setting(CONFIG, n_clips=7))
-    assert clips.count == 7 and clips.simulated
+def test_test_clips_are_those_of_the_source():
+    clips = TestClips(Setting("test", CONFIG), n_clips=2_000)
+    assert clips.count == 2_000 and clips.simulated
     expected, _, futures = _futures(CONFIG, 5)
-    np.testing.assert_array_equal(clips[5], expected)
+    np.testing.assert_array_equal(clips[[5]][0], expected)
     np.testing.assert_array_equal(clips.futures(5, SEEDS), futures)
-    assert TestClips(_setting(CONFIG)).count == 1_000
+    assert TestClips(Setting("test", CONFIG)).count == 1_000
 
 
 def test_reflections_of_hand_computed_steps():
@@ -135,18 +130,18 @@ def test_reflections_of_hand_computed_steps():
     def velocity():
         return next(draws)
 
-    # Nothing is hit: not even by a place on the wall.
+    # No hit: a position on the wall is inside.
     assert reflect((0.0, 36.0, -1, 2), 36, velocity) == (0.0, 36.0, -1, 2)
-    # Two pixels beyond the wall at 0, half a step of -4: back from (0, 11) for half a step of (2, -3).
+    # Two pixels beyond the wall at 0 are half a step of -4: from (0, 11) half a step of (2, -3) remains.
     assert reflect((-2.0, 12.0, -4, 2), 36, velocity) == (1.0, 9.5, 2, -3)
-    # At 36 the part across the wall points away from it, whichever sign was drawn.
+    # At 36 the component across the wall points away from it, whatever sign is drawn.
     assert reflect((12.0, 37.0, 0, 2), 36, velocity) == (10.5, 35.5, -3, -1)
     # A corner is both walls.
     assert reflect((38.0, 38.0, 4, 4), 36, velocity) == (35.5, 35.0, -1, -2)
     assert reflect((-3.0, 39.0, -3, 3), 36, velocity) == (1.0, 35.0, 1, -1)
 
 
-def test_of_two_walls_the_one_crossed_first_is_hit_and_then_perhaps_the_other():
+def test_of_two_walls_the_first_crossed_is_hit_and_then_the_other():
     draws = iter([(1, 2), (1, 1)])
     # From (34, 34.5) y = 36 is crossed first, at (36, 35.5) with half a step left: (-1, 2) for it leads to
     # (35.5, 36.5), past x = 36 at (35.75, 36) with a quarter left, for which it is (1, -1).
@@ -158,7 +153,7 @@ def _paths(source, clips):
     return motions[..., :2], motions[..., 2:]
 
 
-def test_digits_stay_inside_reach_every_wall_and_move_as_fast_as_they_may(fake_mnist):
+def test_digits_stay_inside_and_reach_every_wall_and_speed(fake_mnist):
     source = ReflectedMNIST(fake_mnist(n_eval=100))
     places, velocities = _paths(source, 60)
     assert places.min() >= -1e-7 and places.max() <= 36 + 1e-7
@@ -166,11 +161,11 @@ def test_digits_stay_inside_reach_every_wall_and_move_as_fast_as_they_may(fake_m
     assert velocities.min() == -4 and velocities.max() == 4
     straight = np.isclose(places[:, :, 1:], places[:, :, :-1] + velocities[:, :, :-1]).all(axis=-1)
     turned = (velocities[:, :, 1:] != velocities[:, :, :-1]).any(axis=-1)
-    # Two walls in one step may give a velocity back.
+    # Two walls in one step may restore a velocity.
     assert (straight | turned).mean() > 0.999 and 0.05 < turned.mean() < 0.3
 
 
-def test_reflected_clips_show_their_digits_and_do_not_depend_on_their_order(fake_mnist):
+def test_reflected_clips_show_their_digits_in_any_order(fake_mnist):
     source = ReflectedMNIST(fake_mnist())
     assert source.test_clips == 5_000
     clips = source.frames(np.array([0, 3])).numpy()
@@ -178,7 +173,7 @@ def test_reflected_clips_show_their_digits_and_do_not_depend_on_their_order(fake
     np.testing.assert_array_equal(ReflectedMNIST(fake_mnist()).frames(np.array([3])).numpy()[0], clips[1])
     longer = ReflectedMNIST(fake_mnist(n_eval=40)).frames(np.array([3])).numpy()[0]
     np.testing.assert_array_equal(longer[:25], clips[1])
-    # Two squares of a brightness each, which add up where they meet.
+    # Two squares, whose brightness adds up where they overlap.
     first, second = (int(source._digits[source._order[6 + n]][0, 0]) for n in (0, 1))
     assert {0, first, second} <= set(np.unique(clips[1]).tolist()) <= {0, first, second, min(255, first + second)}
 
@@ -191,7 +186,7 @@ def test_reflected_futures_are_the_truth_until_a_wall_is_hit(fake_mnist):
         futures = source.futures(clip, 5, SEEDS[:12]).numpy()
         assert futures.shape == (12, 20, 64, 64, 1)
         velocities = source._motions(clip)[:, 3:, 2:]
-        turned = (velocities[:, 1:] != velocities[:, :-1]).any(axis=(0, 2))  # in frame 4, which is given, and on
+        turned = (velocities[:, 1:] != velocities[:, :-1]).any(axis=(0, 2))  # from frame 4 on, the last context frame
         certain = max(np.flatnonzero(turned)[0] - 1, 0)
         expected = np.broadcast_to(frames[5 : 5 + certain], futures[:, :certain].shape)
         np.testing.assert_array_equal(futures[:, :certain], expected)
@@ -201,19 +196,19 @@ def test_reflected_futures_are_the_truth_until_a_wall_is_hit(fake_mnist):
     assert seen == {True, False}
 
 
-def test_a_digit_thrown_back_in_the_last_frame_given_is_where_that_frame_shows_it(fake_mnist):
+def test_a_digit_reflected_in_the_last_context_frame_is_where_that_frame_shows_it(fake_mnist):
     source = ReflectedMNIST(fake_mnist())
     # The wall at 36 is crossed at (36, 10.75), with a quarter of a step left.
     frames = np.array([[33.0, 10.0, 4.0, 1.0], [35.25, 11.0, -3.0, 1.0]])
-    drawn = [source._last_given(np.random.RandomState(seed), frames) for seed in range(200)]
+    drawn = [source._last_context(np.random.RandomState(seed), frames) for seed in range(200)]
     assert {tuple(np.rint(motion[:2])) for motion in drawn} == {(35.0, 11.0)}
-    # 36 - 2/4 and 10.75 - 1/4 are rounded to the even neighbour, which is another pixel.
+    # 36 - 2/4 and 10.75 - 1/4 round to even, which is another pixel.
     assert {motion[2] for motion in drawn} == {-3, -4} and {motion[3] for motion in drawn} == {0, 1, 2}
 
 
-@needs_mnist
+@pytest.mark.skipif(not MNIST.is_dir(), reason="the real MNIST files are not available")
 def test_the_reflected_test_set_is_the_published_one():
-    """The sum is that of the clips that the authors' script draws: seed 42, two of the shuffled test digits each."""
+    """The checksum is that of the clips that the authors' script draws."""
     source = ReflectedMNIST(Config(n_past=5, n_eval=25, data_dir=str(MNIST)))
     clips = source.frames(np.arange(100)).numpy()
     assert hashlib.sha256(clips.tobytes()).hexdigest()[:16] == PUBLISHED
