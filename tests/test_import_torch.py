@@ -1,43 +1,72 @@
+"""Runs made of the authors' checkpoints, and checkpoints for PyTorch made of runs."""
+
 import errno
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from original_files import FLAGS, drop, put, small_networks, tensors_of, write_file
 from test_commands import run
+from torch_files import assert_same
 
 from svg_tf import rollout
 from svg_tf.config import Config, ConfigError
-from svg_tf.evaluation import futures
-from svg_tf.models.svg import SVG
-from svg_tf.torch_import import importer
+from svg_tf.torch_import import TorchFileError, read, runs
+from svg_tf.torch_import.mapping import torch_weights
 from svg_tf.torch_import.plan import plan_import
-from svg_tf.torch_import.records import TorchFileError
+from svg_tf.torch_import.writer import write_state_dicts
+from svg_tf.training import checkpoints
 from svg_tf.training import train as training
+from svg_tf.training.run import load_model, model_from_config
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "checkpoints"
 REFERENCE = {
-    "svgfp_dcgan_torch2": {"prior": "fixed", "n_past": 3, "base_width": 4, "z_dim": 4, "dataset": "smmnist"},
-    "svglp_dcgan_torch1_legacy": {"prior": "learned", "n_past": 2, "base_width": 8, "z_dim": 4, "dataset": "smmnist"},
-    "svglp_vgg_torch2": {"prior": "learned", "n_past": 2, "base_width": 4, "z_dim": 6, "backbone": "vgg"},
+    "svgfp_dcgan_torch2": {"dataset": "smmnist", "prior": "fixed", "z_dim": 4, "n_past": 3, "base_width": 4},
+    "svglp_dcgan_torch1_legacy": {"dataset": "smmnist", "prior": "learned", "z_dim": 4, "n_past": 2, "base_width": 8},
+    "svglp_vgg_torch2": {"dataset": "bair", "prior": "learned", "z_dim": 6, "n_past": 2, "base_width": 4},
 }
+
+
+@pytest.fixture
+def made_run(small, trained_statistics):
+    """Makes a run with one checkpoint of random weights; returns its configuration and model."""
+
+    def make(**changes):
+        config = small(**changes)
+        model = trained_statistics(model_from_config(config))
+        arrays = {name: v.numpy() for name, v in checkpoints.named_variables(model, training_state=False).items()}
+        checkpoints.save(checkpoints.path_of(config.run_dir, 12), arrays)
+        config.save(config.run_dir)
+        return config, model
+
+    return make
+
+
+def assert_same_weights(one, two):
+    for first, second in zip(one.variables, two.variables, strict=True):
+        np.testing.assert_array_equal(first, second, err_msg=first.path)
+
+
+# Import.
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the reference checkpoints are not here")
 @pytest.mark.parametrize("name", REFERENCE)
-def test_an_imported_checkpoint_of_the_original_code_generates_the_originals_frames(name, tmp_path):
+def test_imported_weights_give_the_authors_frames(tmp_path, name):
     run_dir = str(tmp_path / "run")
-    importer.write_run(plan_import(str(SHARED / f"{name}.pth"), run_dir, {}))
+    runs.import_run(plan_import(str(SHARED / f"{name}.pth"), run_dir, {}))
     config = Config.load(run_dir)
     expected = {"g_dim": 16, "rnn_size": 32, "image_width": 64, "n_future": 4, "n_eval": 30, "batch_size": 3}
     expected |= {"skip_frame": "original", "epochs": 300, "steps_per_epoch": 600, "seed": 1, **REFERENCE[name]}
     assert {field: getattr(config, field) for field in expected} == expected
     with np.load(SHARED / f"{name}_expected.npz") as arrays:
-        x, eps, frames = (arrays[key] for key in ("x", "eps", "x_generated"))
-    result = rollout.roll_out(futures.load_model(config), x[: config.n_past].swapaxes(0, 1), eps[:, np.newaxis])
-    assert np.abs(result.frames[0].numpy().swapaxes(0, 1) - frames[config.n_past :]).max() < 2e-5
-    assert np.ptp(frames[config.n_past :]) > 0.1
+        x, eps, frames = (arrays[key] for key in ("x", "eps", "x_generated"))  # time first
+    context, n_past = x[: config.n_past].swapaxes(0, 1), config.n_past
+    result = rollout.roll_out(load_model(config), context, eps[:, :, np.newaxis])
+    assert np.abs(result.frames[:, 0].numpy().swapaxes(0, 1) - frames[n_past:]).max() < 2e-5
+    assert np.ptp(frames[n_past:]) > 0.1
 
 
 @pytest.mark.parametrize(
@@ -45,58 +74,46 @@ def test_an_imported_checkpoint_of_the_original_code_generates_the_originals_fra
     [
         {"backbone": "dcgan", "prior": "learned"},
         {"backbone": "vgg", "prior": "fixed"},
-        {"backbone": "dcgan", "prior": "none"},
-        {"backbone": "vgg", "prior": "learned", "image_width": 128, "base_width": 2},
-        {"backbone": "dcgan", "prior": "fixed", "image_width": 128, "base_width": 2},
+        {"backbone": "dcgan", "prior": "none", "image_width": 128, "base_width": 2},
         {"dataset": "bair", "backbone": "vgg", "channels": 3, "image_width": 64, "base_width": 2},
         {"predictor_layers": 3, "posterior_layers": 2, "prior_layers": 3, "g_dim": 5, "z_dim": 7, "rnn_size": 6},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())),
 )
 def test_sizes_and_the_prior_come_from_the_weights(small, trained_statistics, tmp_path, changes):
+    if changes.get("dataset") == "bair":
+        changes = {**changes, "digits": "mnist", "num_digits": 2, "digit_size": 32}
     config = small(**changes, skip_frame="original")
-    model = trained_statistics(SVG(config))
+    model = trained_statistics(model_from_config(config))
     path = write_file(tmp_path / "m.pth", tensors_of(model), options=None)
-    told = ("dataset", "digits", "num_digits", "digit_size", "n_past", "n_future", "n_eval", "batch_size", "epochs")
-    told += ("steps_per_epoch", "validation_steps", "n_samples") + (("z_dim",) if config.prior == "none" else ())
-    importer.write_run(plan_import(path, config.run_dir, {field: getattr(config, field) for field in told}))
+    sizes = {"backbone", "image_width", "channels", "base_width", "g_dim", "rnn_size", "prior", "predictor_layers"}
+    sizes |= {"posterior_layers", "prior_layers", "run_dir", "skip_frame"}
+    sizes |= set() if config.prior == "none" else {"z_dim"}
+    flags = {name: value for name, value in vars(config).items() if name not in sizes}
+    runs.import_run(plan_import(path, config.run_dir, flags))
     assert Config.load(config.run_dir) == config
-    for one, two in zip(model.variables, futures.load_model(config).variables, strict=True):
-        np.testing.assert_array_equal(one, two, err_msg=one.path)
+    assert_same_weights(model, load_model(config))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (drop("encoder", "c2.main.1.running_var"), "the tensor encoder.c2.main.1.running_var is missing"),
-        (drop("decoder", "upc2.main.0.bias"), "the tensor decoder.upc2.main.0.bias is missing"),
-        (put("encoder", "c2.main.0.weight", np.zeros(3, "f4")), "encoder.c2.main.0.weight has shape (3,), the"),
-        (
-            put("prior", "mu_net.weight", np.zeros([3, 4], "f4")),
-            "mu_net.weight has shape (3, 4), the model's (3, 8)",
-        ),
-        (put("encoder", "c9.main.0.weight", np.zeros(3, "f4")), "encoder.c9.main.0.weight stands for nothing"),
+        (put("encoder", "c2.main.0.weight", np.zeros(3, "f4")), "encoder.c2.main.0.weight has shape (3,); the"),
+        (put("encoder", "c9.main.0.weight", np.zeros(3, "f4")), "encoder.c9.main.0.weight does not exist"),
     ],
 )
-def test_networks_that_are_not_the_originals_are_refused_and_leave_nothing(tmp_path, change, message):
+def test_networks_that_are_not_the_authors_are_refused_and_leave_nothing(tmp_path, change, message):
     networks = small_networks()
     change(networks)
     path = write_file(tmp_path / "m.pth", networks)
     with pytest.raises(TorchFileError) as error:
-        importer.write_run(plan_import(path, str(tmp_path / "runs" / "x"), FLAGS))
+        runs.import_run(plan_import(path, str(tmp_path / "runs" / "x"), FLAGS))
     assert str(error.value).startswith(f"{path} cannot be imported: the tensor ") and message in str(error.value)
     assert os.listdir(tmp_path) == ["m.pth"]
 
 
-def test_counters_of_batches_are_passed_over(tmp_path):
-    networks = small_networks()
-    networks["encoder"]["c1.main.1.num_batches_tracked"] = np.array(7)
-    importer.write_run(plan_import(write_file(tmp_path / "m.pth", networks), str(tmp_path / "run"), FLAGS))
-    assert sorted(os.listdir(tmp_path / "run")) == ["checkpoints", "config.json"]
-    assert os.listdir(tmp_path / "run" / "checkpoints") == ["step_00000000.npz"]
-
-
-def test_a_folder_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path, monkeypatch):
     plan = plan_import(write_file(tmp_path / "m.pth"), str(tmp_path / "run"), FLAGS)
 
     def full(*_):
@@ -104,51 +121,124 @@ def test_a_folder_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(Config, "save", full)
-        with pytest.raises(ConfigError, match="run cannot be written: No space left on device; name another"):
-            importer.write_run(plan)
+        with pytest.raises(ConfigError, match="run cannot be written: No space left on device; choose another"):
+            runs.import_run(plan)
     assert os.listdir(tmp_path) == ["m.pth"]
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "mine").write_text("made while the model was")
+    (tmp_path / "run" / "mine").write_text("made in the meantime")
     with pytest.raises(ConfigError, match="cannot be written"):
-        importer.write_run(plan)
+        runs.import_run(plan)
     assert sorted(os.listdir(tmp_path)) == ["m.pth", "run"] and os.listdir(tmp_path / "run") == ["mine"]
 
 
 @pytest.mark.slow
-def test_training_goes_on_from_the_imported_weights(tmp_path):
-    run_dir = str(tmp_path / "run")
+def test_training_continues_from_imported_weights(tmp_path):
+    run_dir, networks = str(tmp_path / "run"), small_networks()
+    networks["encoder"]["c1.main.1.num_batches_tracked"] = np.array(7)  # ignored
     flags = {**FLAGS, "epochs": 1, "steps_per_epoch": 2, "validation_steps": 1, "learning_rate": 1e-9, "n_samples": 1}
-    imported = importer.write_run(plan_import(write_file(tmp_path / "m.pth"), run_dir, flags))
+    imported = runs.import_run(plan_import(write_file(tmp_path / "m.pth", networks), run_dir, flags))
     trained = training.train(Config.load(run_dir))
-    assert int(trained.updates) == 2
+    assert int(trained.step) == 2
     for one, two in zip(imported.trainable_variables, trained.trainable_variables, strict=True):
         np.testing.assert_allclose(one, two, atol=1e-6, err_msg=one.path)
 
 
+# Export.
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"backbone": "dcgan", "prior": "learned", "skip_frame": "last"},
+        {"backbone": "vgg", "prior": "fixed", "skip_frame": "every", "learning_rate": 0.003, "seed": 4},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+def test_an_exported_run_is_the_same_after_import(made_run, tmp_path, changes):
+    config, model = made_run(**changes)
+    path, again = str(tmp_path / "out" / "m.pth"), str(tmp_path / "again")
+    assert runs.export_run(config.run_dir, path).endswith("step_00000012.npz")
+    root = read(path)
+    root.pop("opt")
+    assert_same(root, tensors_of(model))
+    runs.import_run(plan_import(path, again, {}))
+    assert Config.load(again) == config.replace(run_dir=again)
+    assert_same_weights(model, load_model(Config.load(again)))
+
+
+def test_biases_of_lstms_are_halved_and_other_tensors_come_back_bit_for_bit(tmp_path):
+    networks = small_networks()
+    runs.import_run(plan_import(write_file(tmp_path / "m.pth", networks), str(tmp_path / "run"), FLAGS))
+    runs.export_run(str(tmp_path / "run"), str(tmp_path / "again.pth"))
+    exported = read(tmp_path / "again.pth")
+    for network, tensors in networks.items():
+        assert set(exported[network]) == set(tensors)
+        for key, tensor in tensors.items():
+            if "bias_" in key:  # only their sum has a meaning
+                tensor = (tensors[key[:-2] + "ih"] + tensors[key[:-2] + "hh"]) / 2
+            np.testing.assert_array_equal(exported[network][key], tensor, err_msg=key)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 1, 2)], ids=str)
+def test_a_tensor_of_any_shape_is_written(tmp_path, shape):
+    array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    options = {"a": 1, "b": -1.5, "c": "ü", "d": None, "e": True, "f": 2**40}
+    write_state_dicts(str(tmp_path / "m.pth"), {"encoder": {"x": array, "y": 2 * array.T}}, options)
+    assert_same(read(tmp_path / "m.pth"), {"encoder": {"x": array, "y": 2 * array.T}, "opt": options})
+    with zipfile.ZipFile(tmp_path / "m.pth") as archive:
+        assert {(member.date_time, member.compress_type) for member in archive.infolist()} == {
+            ((1980, 1, 1, 0, 0, 0), 0)
+        }
+
+
+def test_pytorch_loads_an_exported_run_without_running_anything(made_run, tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    config, model = made_run()
+    runs.export_run(config.run_dir, str(tmp_path / "m.pth"))
+    root = torch.load(str(tmp_path / "m.pth"), weights_only=True)
+    tensors = {f"{name}.{key}": tensor for name in root if name != "opt" for key, tensor in root[name].items()}
+    assert_same({name: tensors[name].numpy() for name in torch_weights(model)}, torch_weights(model))
+    for new_format in (False, True):
+        torch.save(root, tmp_path / "again.pth", _use_new_zipfile_serialization=new_format)
+        assert_same(read(tmp_path / "again.pth"), read(tmp_path / "m.pth"))
+
+
+def test_a_file_that_cannot_be_written_is_named(made_run, tmp_path):
+    config, _ = made_run()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ConfigError, match="m.pth cannot be written: .*; choose another file"):
+        runs.export_run(config.run_dir, str(tmp_path / "file" / "m.pth"))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+# The commands.
+
+
 @pytest.mark.slow
-def test_the_command_makes_a_run_that_generates(tmp_path):
-    path, run_dir = write_file(tmp_path / "a file.pth"), str(tmp_path / "a run")
+def test_the_commands_import_generate_and_export(tmp_path):
+    path, run_dir, out = write_file(tmp_path / "a file.pth"), str(tmp_path / "a run"), tmp_path / "out.pth"
     flags = [f"--{name}={value}" for name, value in FLAGS.items()]
     imported = run("bin/import_torch.py", f"--checkpoint={path}", f"--run_dir={run_dir}", *flags, cwd=tmp_path)
     assert imported.returncode == 0, imported.stderr
     for words in (
         "is SVG-LP",
-        "by its weights: image_width=32 channels=1 backbone=dcgan",
-        "by its options: seed=5 dataset=smmnist",
-        "by flags: digits=embedded num_digits=1 digit_size=16",
+        "from its weights: image_width=32 channels=1 backbone=dcgan",
+        "from its options: seed=5 dataset=smmnist",
+        "from its flags: digits=embedded num_digits=1 digit_size=16",
         "stored statistics",
-        f"svg-tf train '--run_dir={run_dir}' --seed=5 --digits=embedded",
+        f"train '--run_dir={run_dir}' --seed=5 --digits=embedded",
     ):
         assert words in imported.stdout
     generated = run("bin/generate.py", f"--run_dir={run_dir}", "--n_clips=1", "--n_samples=1", cwd=tmp_path)
     assert generated.returncode == 0, generated.stderr
+    exported = run("bin/export_torch.py", f"--run_dir={run_dir}", f"--out={out}", cwd=tmp_path)
+    assert exported.returncode == 0, exported.stderr
+    assert f"wrote {out} from {run_dir}/checkpoints/step_00000000.npz" in exported.stdout and "encoder" in read(out)
 
 
-def test_the_command_refuses_in_one_sentence(tmp_path):
+def test_the_commands_refuse_in_one_sentence(tmp_path):
     hostile = tmp_path / "hostile.pth"
     hostile.write_bytes(b"not a checkpoint")
     refused = run("bin/import_torch.py", f"--checkpoint={hostile}", f"--run_dir={tmp_path / 'x'}", cwd=tmp_path)
-    assert refused.returncode == 1 and refused.stderr.startswith(f"error: {hostile} is not a checkpoint")
+    assert refused.returncode == 1 and refused.stderr.startswith(f"error: {hostile} is not a PyTorch file")
     assert refused.stderr.count("\n") == 1 and os.listdir(tmp_path) == ["hostile.pth"]
-    unnamed = run("bin/import_torch.py", f"--checkpoint={hostile}", cwd=tmp_path)
-    assert unnamed.returncode == 1 and unnamed.stderr.startswith("error: run_dir is not given")

@@ -105,7 +105,7 @@ def test_options_that_make_no_run_are_refused(refusal, options):
         (drop("prior", "lstm.0.weight_ih"), "the tensor prior.lstm.0.weight_ih is missing"),
         (drop("posterior", "mu_net.weight"), "the tensor posterior.mu_net.weight is missing"),
         (put("encoder", "c1.main.0.weight", np.zeros(3, "f4")), "shape (3,); it must have 4 dimensions"),
-        (put("encoder", "c1.main.0.bias", np.zeros(4, int)), "encoder.c1.main.0.bias has dtype int64; it must be"),
+        (put("encoder", "c1.main.0.bias", np.zeros(4, int)), "'encoder.c1.main.0.bias' is of type int64; it must"),
         (put("decoder", "upc1.0.bias", np.full(16, np.nan)), "decoder.upc1.0.bias has values that are not finite"),
         (put("decoder", "upc1.0.bias", np.full(16, 1e300)), "decoder.upc1.0.bias has values that are not finite"),
     ],

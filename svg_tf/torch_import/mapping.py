@@ -22,8 +22,7 @@ Convert = Callable[[np.ndarray], np.ndarray]
 class Weight(NamedTuple):
     """Variables and PyTorch tensors that hold the same numbers, with the functions that convert them.
 
-    Most weights are one variable and one tensor. A skip convolution is two variables and one tensor, the bias of an
-    LSTM one variable and two tensors.
+    Usually one of each. A skip convolution has two variables and one tensor, the bias of an LSTM the reverse.
     """
 
     variables: list[keras.Variable]
@@ -42,18 +41,14 @@ def assign_torch_weights(model: SVG, tensors: Mapping[str, np.ndarray]) -> None:
     Raises:
         ValueError: a tensor is missing, unknown or of another shape; no weight was changed.
     """
-    weights = list(layout(model))
     expected = torch_weights(model)
-    missing = sorted(set(expected) - set(tensors))
-    if missing:
-        raise ValueError(f"the tensor {missing[0]} is missing ({len(missing)} missing in total)")
-    unknown = sorted(key for key in set(tensors) - set(expected) if not key.endswith("num_batches_tracked"))
-    if unknown:
-        raise ValueError(f"the model has no tensor {unknown[0]} ({len(unknown)} unknown in total)")
+    for key in sorted(set(expected) ^ set(tensors)):
+        if not key.endswith("num_batches_tracked"):
+            raise ValueError(f"the tensor {key} {'is missing' if key in expected else 'does not exist in this model'}")
     for key, array in expected.items():
         if tensors[key].shape != array.shape:
             raise ValueError(f"the tensor {key} has shape {tensors[key].shape}; the model's has {array.shape}")
-    for weight in weights:
+    for weight in layout(model):
         arrays = weight.to_keras([tensors[key] for key in weight.keys])
         for variable, array in zip(weight.variables, arrays, strict=True):
             variable.assign(array)
@@ -82,23 +77,23 @@ def layout(model: SVG) -> Iterator[Weight]:
     """
     if model.backbone not in _BACKBONES:
         raise ValueError(f"the authors' code has DCGAN and VGG networks, but the backbone is {model.backbone}")
-    head, stem = model.encoder.head, model.decoder.stem
+    head, stem, last = model.encoder.head, model.decoder.stem, f"encoder.c{len(model.encoder.stages) + 1}"
     g_dim, width = head.linear.units, stem.filters
-    yield from _kernel_and_bias(
+    yield _one(
         head.linear.kernel,
-        head.linear.bias,
-        f"encoder.c{len(model.encoder.stages) + 1}.0",
+        f"{last}.0.weight",
         lambda tensor: _to_keras(tensor).reshape(16 * width, g_dim),
         lambda kernel: _to_torch(kernel.reshape(4, 4, width, g_dim)),
     )
-    yield from _norm(head.norm, f"encoder.c{len(model.encoder.stages) + 1}.1")
-    yield from _kernel_and_bias(
+    yield _one(head.linear.bias, f"{last}.0.bias")
+    yield from _norm(head.norm, f"{last}.1")
+    yield _one(
         stem.linear.kernel,
-        stem.bias,
-        "decoder.upc1.0",
+        "decoder.upc1.0.weight",
         lambda tensor: tensor.transpose(0, 2, 3, 1).reshape(g_dim, 16 * width),
         lambda kernel: kernel.reshape(g_dim, 4, 4, width).transpose(0, 3, 1, 2),
     )
+    yield _one(stem.bias, "decoder.upc1.0.bias")
     yield from _norm(stem.norm, "decoder.upc1.1")
     yield from _BACKBONES[model.backbone](model)
     for name in ("frame_predictor", "posterior", "prior"):
@@ -178,14 +173,8 @@ def _norm(norm: BatchNorm, prefix: str) -> Iterator[Weight]:
 
 
 def _layer(layer: keras.layers.Layer, prefix: str) -> Iterator[Weight]:
-    return _kernel_and_bias(layer.kernel, layer.bias, prefix, _to_keras, _to_torch)
-
-
-def _kernel_and_bias(
-    kernel: keras.Variable, bias: keras.Variable, prefix: str, to_keras: Convert, to_torch: Convert
-) -> Iterator[Weight]:
-    yield _one(kernel, f"{prefix}.weight", to_keras, to_torch)
-    yield _one(bias, f"{prefix}.bias")
+    yield _one(layer.kernel, f"{prefix}.weight", _to_keras, _to_torch)
+    yield _one(layer.bias, f"{prefix}.bias")
 
 
 def _one(variable: keras.Variable, key: str, to_keras: Convert = np.asarray, to_torch: Convert = np.asarray) -> Weight:

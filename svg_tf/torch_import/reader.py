@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from svg_tf.torch_import.unpickler import Object, Storage, Tensor, TorchFileError, reason, unpickle
+from svg_tf.torch_import.unpickler import Object, Tensor, TorchFileError, reason, unpickle
 
 _STREAM_START = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled magic number
 _PROTOCOL = 1001
@@ -74,10 +74,7 @@ def _read_stream(data: mmap.mmap) -> tuple[Any, dict[str, np.ndarray]]:
         position += 8
         storage = described[key]
         if count != storage.numel or position + storage.nbytes > len(data):
-            raise TorchFileError(
-                f"its storage {key[:80]!a} should have {storage.numel} elements, but the file has fewer or others; "
-                "copy or download it again"
-            )
+            raise TorchFileError(f"its storage {key[:80]!a} is cut short or damaged; copy or download the file again")
         storages[key] = storage.array(data, offset=position)
         position += storage.nbytes
     return root, storages
@@ -100,8 +97,7 @@ def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
         for key, storage in described.items():
             member = members.get(f"data/{key}")
             if member is None or member.file_size != storage.nbytes:
-                found = "is missing" if member is None else f"has {member.file_size} bytes"
-                raise TorchFileError(f"its storage {key[:80]!a} {found}, but should have {storage.nbytes} bytes")
+                raise TorchFileError(f"its storage {key[:80]!a} is missing or has not {storage.nbytes} bytes")
             storages[key] = storage.array(archive.read(member), "<" if little else ">")
     return root, storages
 
@@ -116,6 +112,4 @@ def _plain(value: Any, storages: dict[str, np.ndarray]) -> Any:
         return {key: _plain(item, storages) for key, item in value.items()}
     if isinstance(value, list | tuple | set):
         return [_plain(item, storages) for item in value]
-    if isinstance(value, type | Storage):
-        return "<class>" if isinstance(value, type) else "<storage>"
-    return value
+    return "<class>" if isinstance(value, type) else value

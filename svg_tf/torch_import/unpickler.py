@@ -26,9 +26,10 @@ DTYPES = {
     "DoubleStorage": "f8", "FloatStorage": "f4", "HalfStorage": "f2", "BFloat16Storage": "u2", "LongStorage": "i8",
     "IntStorage": "i4", "ShortStorage": "i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
 }  # fmt: skip
-# Classes of networks: PyTorch's layers, and the authors' models, with or without their folder.
-_LAYERS = re.compile(r"(torch\.nn\.modules\.[a-z_]+|(models\.)?(lstm|(dcgan|vgg)_(64|128)))\.[A-Za-z_]\w*", re.ASCII)
-_OPTIMIZERS = re.compile(r"torch\.optim\.[a-z_]+\.[A-Za-z_]\w*", re.ASCII)  # an option names one
+# Layers and optimizers of PyTorch, and the networks of the authors' code, with or without their folder.
+_CLASSES = re.compile(
+    r"(torch\.(nn\.modules|optim)\.[a-z_]+|(models\.)?(lstm|(dcgan|vgg)_(64|128)))\.[A-Za-z_]\w*", re.ASCII
+)
 
 
 class _StandIn:
@@ -103,9 +104,8 @@ class Tensor(_StandIn):
         if any(type(number) is not int or number < 0 for number in (offset, *shape, *strides)):
             raise pickle.UnpicklingError("a tensor has an invalid offset, shape or stride")
         last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-        size = math.prod(shape)
-        # Fewer elements than the storage: an expanded tensor (stride 0) would allow any shape.
-        if size and not (last < storage.numel and size <= storage.numel):
+        # An expanded tensor (stride 0) could have any number of elements.
+        if 0 not in shape and not (last < storage.numel and math.prod(shape) <= storage.numel):
             raise pickle.UnpicklingError(f"a tensor of shape {shape} does not fit in its storage of {storage.numel}")
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
 
@@ -120,8 +120,6 @@ class Tensor(_StandIn):
 
 class _Parameter(_StandIn):
     """Stand-in for the functions that wrap a tensor: returns the tensor."""
-
-    __slots__ = ()
 
     def __new__(cls, tensor: Tensor, *_: object) -> Any:
         return tensor
@@ -152,16 +150,10 @@ class _Unpickler(pickle.Unpickler):
         self.storages: dict[str, Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return the stand-in for a name of the allow-list.
-
-        Raises:
-            TorchFileError: the name is not on the list.
-        """
+        """Return the stand-in for a name of the allow-list; raise TorchFileError for other names."""
         full_name = f"{module}.{name}"
-        if full_name in _ALLOWED:
-            return _ALLOWED[full_name]
-        if _LAYERS.fullmatch(full_name) or _OPTIMIZERS.fullmatch(full_name):
-            return Object
+        if full_name in _ALLOWED or _CLASSES.fullmatch(full_name):
+            return _ALLOWED.get(full_name, Object)
         raise TorchFileError(
             f"it refers to {full_name[:80]!a}, which no SVG checkpoint needs; nothing was run. Use a file from a "
             "source you trust"
