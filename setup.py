@@ -20,6 +20,7 @@ setup(
     packages=find_packages(include=["svg_tf", "svg_tf.*"]),
     package_data={
         "svg_tf": ["py.typed", "recipes/*.flags", "presets/*/*", "presets/*/*/*"],
+        "svg_tf.playground": ["templates/*"],
         "svg_tf.report": ["templates/*"],
     },
     entry_points={"console_scripts": ["svg-tf = svg_tf.cli.main:main"]},

@@ -1,0 +1,144 @@
+"""Writes the playground as one HTML page that contains the model, its runtime, styles and scripts."""
+
+import base64
+import gzip
+import importlib.resources
+import json
+import os
+import re
+import tempfile
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from svg_tf import files
+from svg_tf.config import Config
+from svg_tf.models.svg import SVG
+from svg_tf.playground import PlaygroundError
+from svg_tf.playground import runtime as litert
+from svg_tf.playground.runtime import Runtime
+from svg_tf.tflite import export
+
+SAMPLES = 12  # futures on the page
+_DIGITS = 20
+_MODULES = ("main.js", "model.js", "motion.js", "drawing.js", "noise.js")
+# The data's digits before they are resized: width of an image, and of the part that a digit fills.
+_SOURCES = {
+    "embedded": (8, 8, "UCI Optical Recognition of Handwritten Digits, CC BY 4.0"),
+    "mnist": (28, 20, "MNIST by Y. LeCun, C. Cortes and C. Burges, CC BY-SA 3.0"),
+}
+
+
+def check(config: Config) -> None:
+    """Check that a run's model and data suit the playground.
+
+    Raises:
+        PlaygroundError: the model was not trained on moving digits, or its prior is not learned.
+    """
+    if config.dataset != "smmnist":
+        raise PlaygroundError(
+            f"the playground throws digits, but this model was trained on {config.dataset}; "
+            "choose a model trained with --dataset=smmnist"
+        )
+    if config.prior != "learned":
+        raise PlaygroundError(
+            f"the playground shows a learned prior, but this model has --prior={config.prior}; "
+            "choose a model trained with --prior=learned"
+        )
+
+
+def write(model: SVG, config: Config, digits: np.ndarray, runtime: Runtime, folder: str) -> str:
+    """Write index.html.
+
+    Args:
+        model: a trained model.
+        config: its run, see `check`.
+        digits: test digits, uint8 [N, D, D], of which the first 20 can be chosen on the page.
+        runtime: LiteRT.js.
+        folder: where to write; created if missing.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ConversionError: the model cannot be converted to TFLite, or the file differs from TensorFlow. A previous page
+            stays.
+    """
+    with tempfile.TemporaryDirectory(prefix="svg_tf_") as workspace:
+        step = export.export_step(model, os.path.join(workspace, "step.tflite"), SAMPLES)
+        with open(step, "rb") as file:
+            tflite = file.read()
+    path = os.path.join(folder, "index.html")
+    files.write_text(path, render(sizes_of(config, digits), tflite, runtime, config.digits))
+    return path
+
+
+def sizes_of(config: Config, digits: np.ndarray) -> dict:
+    """Return what the page's scripts need to know of the model and its data."""
+    source_size, source_fill, _ = _SOURCES[config.digits]
+    return {
+        "imageSize": config.image_width,
+        "digitSize": config.digit_size,
+        "numDigits": config.num_digits,
+        "maxSpeed": config.max_speed,
+        "stochastic": config.motion == "stochastic",
+        "nPast": config.n_past,
+        "zDim": config.z_dim,
+        "samples": SAMPLES,
+        "maxAhead": config.n_future,
+        "sourceSize": source_size,
+        "sourceFill": source_fill,
+        "digits": [_base64(digit.tobytes()) for digit in digits[:_DIGITS]],
+    }
+
+
+def render(sizes: dict, tflite: bytes, runtime: Runtime, source: str) -> str:
+    """Return the page.
+
+    A page opened from a file must not import other files, so each module is a data URL in the import map.
+
+    Args:
+        sizes: see `sizes_of`.
+        tflite: a file of `tflite.export.export_step`.
+        runtime: LiteRT.js.
+        source: where the digits are from, "embedded" or "mnist".
+    """
+    modules = {"@litertjs/core": runtime.core, "@litertjs/wasm-utils": runtime.wasm_utils}
+    modules |= {f"playground/{name}": _template(name).encode() for name in _MODULES}
+    loader = runtime.loader.decode()
+    assert "</script" not in loader.lower(), "the loader would end its own element"
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(_template("index.html")).render(
+        style=Markup(_template("style.css")),
+        importmap=_json({"imports": {name: _data_url(code) for name, code in modules.items()}}),
+        sizes=sizes,
+        sizes_json=_json(sizes),
+        source=_SOURCES[source][2],
+        version=litert.VERSION,
+        licence=_template("apache-2.0.txt"),
+        loader=Markup(loader),
+        wasm=_packed(runtime.wasm),
+        tflite=_packed(tflite),
+    )
+
+
+def _template(name: str) -> str:
+    return (importlib.resources.files("svg_tf.playground") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _data_url(code: bytes) -> str:
+    code = re.sub(rb"\n//# sourceMappingURL=.*", b"", code)  # the page has no source maps
+    return f"data:text/javascript;base64,{_base64(code)}"
+
+
+def _json(value: dict) -> Markup:
+    return Markup(json.dumps(value).replace("<", "\\u003c"))
+
+
+def _packed(content: bytes) -> str:
+    return _base64(gzip.compress(content, 9, mtime=0))  # without the time: the same model gives the same page
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
