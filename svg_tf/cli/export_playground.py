@@ -11,7 +11,6 @@ from absl import flags
 from svg_tf.cli import run_flags
 from svg_tf.playground import PlaygroundError, runtime
 
-flags.adopt_module_key_flags(run_flags)  # --help shows them
 _OUT = flags.DEFINE_string("out", "playground", "folder to write index.html to")
 _RUNTIME_DIR = flags.DEFINE_string(
     "runtime_dir",

@@ -7,7 +7,7 @@ from svg_tf.cli import flags, recipe
 
 COMMANDS = [
     *("train", "generate", "evaluate", "uncertainty", "prepare-data", "import-torch", "export-torch"),
-    *("export-saved-model", "export-tflite", "serve-client", "recipe"),
+    *("export-saved-model", "export-tflite", "export-playground", "serve-client", "recipe"),
 ]
 _USAGE = f"""usage: svg-tf COMMAND [--flag=value ...]
 
