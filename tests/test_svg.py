@@ -117,7 +117,7 @@ def test_the_seed_determines_the_weights(tiny):
 
 
 def _compiled(model, learning_rate=1e-3, **kwargs):
-    model.compile(keras.optimizers.Adam(learning_rate), **kwargs)
+    model.compile(keras.optimizers.Adam(learning_rate, name="adam"), **kwargs)
     return model
 
 

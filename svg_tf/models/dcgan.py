@@ -11,7 +11,7 @@ from svg_tf.models.layers import CodeHead, CodeStem, Configured, ConvBlock, Seed
 from svg_tf.models.skips import SkipConv, with_leading_rows
 
 
-@keras.saving.register_keras_serializable(package="svg_tf")
+@keras.saving.register_keras_serializable(package="svg_tf.dcgan")
 class Encoder(Configured):
     """x[t] -> h[t], skips[t]: 4x4 convolutions of stride 2 down to 4x4, then the code."""
 
@@ -51,7 +51,7 @@ class Encoder(Configured):
         return self.head(maps, training=training), skips
 
 
-@keras.saving.register_keras_serializable(package="svg_tf")
+@keras.saving.register_keras_serializable(package="svg_tf.dcgan")
 class Decoder(Configured):
     """g[t], skips -> mean of p(x[t] | x[0..t-1], z[0..t]): transposed 4x4 convolutions of stride 2.
 

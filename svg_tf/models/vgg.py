@@ -25,7 +25,7 @@ def _stage_depth(stage: int) -> int:
     return 2 if stage < 2 else 3
 
 
-@keras.saving.register_keras_serializable(package="svg_tf")
+@keras.saving.register_keras_serializable(package="svg_tf.vgg")
 class Encoder(Configured):
     """x[t] -> h[t], skips[t]: stages of 3x3 convolutions with 2x2 max-pooling after each, then the code."""
 
@@ -70,7 +70,7 @@ class Encoder(Configured):
         return self.head(maps, training=training), skips
 
 
-@keras.saving.register_keras_serializable(package="svg_tf")
+@keras.saving.register_keras_serializable(package="svg_tf.vgg")
 class Decoder(Configured):
     """g[t], skips -> mean of p(x[t] | x[0..t-1], z[0..t]): nearest-neighbor upsampling and stages of 3x3 convolutions.
 
