@@ -1,15 +1,26 @@
-"""Clips of BAIR robot pushing (Ebert et al., CoRL 2017), read from the published TFRecords or from those of TFDS."""
+"""Clips of BAIR robot pushing (Ebert et al., CoRL 2017), read from the published TFRecords or from those of TFDS.
+
+`tf.io.parse_example` would read all 740 KB of a trajectory for each clip. Instead each file is scanned once, and the
+cached positions of the frames give random access.
+"""
 
 import glob
+import hashlib
+import json
 import os
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
 
+from svg_tf import files
 from svg_tf.config import Config
-from svg_tf.data import cache, decoding, records
+from svg_tf.data import cache, decoding
 from svg_tf.data.errors import DataError
 from svg_tf.data.stored_video import Collection, StoredVideo
 from svg_tf.data.windows import Windows, check_split
+from svg_tf.progress import progress
 
 URL = "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar"
 TFDS_NAME = "bair_robot_pushing_small"
@@ -18,6 +29,7 @@ _FRAMES = 30
 _SHAPE = (64, 64, 3)
 _FOLDERS = ("", "softmotion30_44k", os.path.join("bair_robot_pushing_dataset_v0", "softmotion30_44k"))
 _MAX_VALIDATION = 256
+_HEAD, _TAIL = 12, 4  # bytes around a TFRecord: its length with a checksum, and the checksum of the record
 _EXPECTED = (
     f"softmotion30_44k, which contains train/*.tfrecords and test/*.tfrecords and is published as {URL} (30 GB), or "
     f"to a folder in which TensorFlow Datasets has prepared {TFDS_NAME}"
@@ -29,7 +41,7 @@ class BAIR(Windows):
 
     The test split is the beginning of each test trajectory (256 as published), in the order of the files. The last 256
     training trajectories, or a tenth if that is less, are held out for validation. The first use reads and verifies
-    all records and caches the positions of the frames.
+    all records.
 
     Args:
         config: fields data_dir, cache_dir, and those of `Windows`.
@@ -50,33 +62,26 @@ class BAIR(Windows):
 
 
 def trajectories(config: Config, part: str) -> Collection:
-    """Return the trajectories of a part, train or test, in the order of the files.
-
-    Raises:
-        DataError: there are none, or none is usable.
-    """
+    """Return the usable trajectories of a part, train or test, in the order of the files."""
     folder, paths = published(config, part)
     encoded = not paths
     if encoded:
         folder, paths = _prepared_by_tfds(config, part)
-    features = ["image_aux1"] if encoded else [f"{frame}/image_aux1/encoded" for frame in range(_FRAMES)]
     cached = cache.folder_of(folder, config.cache_dir)
-    with cache.writing(cached):
-        found = records.index(paths, features, os.path.join(cached, "records"))
-    videos, total = [], 0
+    videos: list[StoredVideo] = []
     faults: dict[str, str] = {}
-    for index in found:
-        name = os.path.relpath(index.path, folder)
-        total += len(index.records) + len(index.faults)
-        faults |= {f"{name}:{number}": reason for number, reason in index.faults.items()}
-        for number, spans in index.records.items():
-            fault = _fault(spans, encoded)
-            if fault:
-                faults[f"{name}:{number}"] = fault
-            else:
-                videos.append(StoredVideo(f"{name}:{number}", index.path, spans, _SHAPE, encoded))
     with cache.writing(cached):
-        skipped_path = cache.report_skipped(os.path.join(cached, part), faults, total)
+        known = [os.path.join(cached, "records", f"{_hash(path)}.json") for path in paths]
+        bar = progress(paths, len(paths), "index", "file", disable=all(map(os.path.exists, known)))
+        for path, place in zip(bar, known, strict=True):
+            name = os.path.relpath(path, folder)
+            found = _index(path, encoded, place)
+            faults |= {f"{name}:{number}": reason for number, reason in found["faults"].items()}
+            videos += [
+                StoredVideo(f"{name}:{number}", path, np.array(spans, np.int64), _SHAPE, encoded)
+                for number, spans in found["spans"].items()
+            ]
+        skipped_path = cache.report_skipped(os.path.join(cached, part), faults, len(videos) + len(faults))
     if not videos:
         reason = f": {next(iter(faults))} {next(iter(faults.values()))}" if faults else ""
         raise DataError(f"{folder} has no usable trajectory in its {part} part{reason}; get it from {URL}")
@@ -87,7 +92,7 @@ def published(config: Config, part: str) -> tuple[str, list[str]]:
     """Return the folder and TFRecord files of a part as published; no files if data_dir does not have them.
 
     Raises:
-        DataError: data_dir is not a folder, or has the other part only.
+        DataError: data_dir is not a folder, or has only the other part.
     """
     if not config.data_dir:
         return "", []
@@ -102,23 +107,78 @@ def published(config: Config, part: str) -> tuple[str, list[str]]:
 
 
 def _prepared_by_tfds(config: Config, part: str) -> tuple[str, list[str]]:
-    """Return the folder and files of TensorFlow Datasets, which stores the trajectories in its own order."""
+    """Return the folder and files of TensorFlow Datasets, which has its own order of trajectories."""
     import tensorflow_datasets as tfds
 
     top = os.path.expanduser(config.data_dir) or tfds.core.constants.DATA_DIR
-    if not os.path.isdir(os.path.join(top, TFDS_NAME)):
-        raise DataError(f"data_dir {top} has neither train/*.tfrecords nor {TFDS_NAME}: set --data_dir to {_EXPECTED}")
-    builder = tfds.builder(TFDS_NAME, data_dir=top)
-    if part not in builder.info.splits:
-        raise DataError(f"{builder.data_dir} has no {part} split: set --data_dir to {_EXPECTED}")
-    return os.path.abspath(top), [os.fspath(path) for path in builder.info.splits[part].filepaths]
+    splits = tfds.builder(TFDS_NAME, data_dir=top).info.splits if os.path.isdir(os.path.join(top, TFDS_NAME)) else {}
+    if part not in splits:
+        raise DataError(
+            f"data_dir {top} has neither {part}/*.tfrecords nor a prepared {TFDS_NAME}: set --data_dir to {_EXPECTED}"
+        )
+    return os.path.abspath(top), [os.fspath(path) for path in splits[part].filepaths]
 
 
-def _fault(spans: np.ndarray, encoded: bool) -> str:
-    """Return what is wrong with the frames of a trajectory, or an empty string."""
-    sizes = spans[:, 1] - spans[:, 0]
-    if len(spans) != _FRAMES:
-        return f"has {len(spans)} frames, not {_FRAMES}"
-    if not encoded and (sizes != np.prod(_SHAPE)).any():
-        return f"has a frame of {sizes[sizes != np.prod(_SHAPE)][0]} bytes, not {np.prod(_SHAPE)}"
-    return ""
+def _hash(path: str) -> str:
+    return hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:16]
+
+
+def _index(path: str, encoded: bool, place: str) -> dict[str, Any]:
+    """Return the positions in a TFRecord file, from the JSON file `place` if the TFRecord file is unchanged.
+
+    Returns:
+        "spans": {record number: 30 pairs of the first byte of a frame and the byte after its last one};
+        "faults": {record number: reason} of unusable records.
+    """
+    status = os.stat(path)
+    state = {"encoded": encoded, "size": status.st_size, "time": status.st_mtime_ns}
+    try:
+        with open(place, encoding="utf-8") as file:
+            known = json.load(file)
+        if known["state"] == state:
+            return known
+    except (FileNotFoundError, ValueError, TypeError, KeyError):  # missing or damaged
+        pass
+    spans, faults = _scan(path, encoded)
+    files.write_text(place, json.dumps({"state": state, "spans": spans, "faults": faults}))
+    return {"spans": spans, "faults": faults}
+
+
+def _scan(path: str, encoded: bool) -> tuple[dict[str, list], dict[str, str]]:
+    spans, faults = {}, {}
+    number = offset = 0
+    try:
+        for number, serialized in enumerate(tf.data.TFRecordDataset(path).as_numpy_iterator()):
+            offset += _HEAD
+            try:
+                spans[str(number)] = [(offset + start, offset + stop) for start, stop in _frames(serialized, encoded)]
+            except DecodeError:
+                faults[str(number)] = "is not a tf.train.Example"
+            except DataError as error:
+                faults[str(number)] = str(error)
+            offset += len(serialized) + _TAIL
+    except tf.errors.OpError:
+        faults[str(number + 1 if offset else 0)] = "is damaged or cut short; the records after it are lost"
+    return spans, faults
+
+
+def _frames(serialized: bytes, encoded: bool) -> list[tuple[int, int]]:
+    """Return the positions of a trajectory's frames in its record.
+
+    Protobuf parsers return values but not their positions, so the bytes of each value are searched. If they occur
+    twice, the first place serves as well.
+    """
+    features = tf.train.Example.FromString(serialized).features.feature
+    frames = []
+    for name in ["image_aux1"] if encoded else [f"{frame}/image_aux1/encoded" for frame in range(_FRAMES)]:
+        if name not in features:
+            raise DataError(f"lacks the feature {name}")
+        frames += features[name].bytes_list.value
+    if len(frames) != _FRAMES:
+        raise DataError(f"has {len(frames)} frames, not {_FRAMES}")
+    size = int(np.prod(_SHAPE))
+    for frame in frames:
+        if not encoded and len(frame) != size:
+            raise DataError(f"has a frame of {len(frame)} bytes, not {size}")
+    starts = [serialized.index(frame) for frame in frames]
+    return [(start, start + len(frame)) for start, frame in zip(starts, frames, strict=True)]

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 
 import numpy as np
@@ -16,7 +16,7 @@ from svg_tf.config import Config
 from svg_tf.data import decoding
 from svg_tf.data.decoding import Form
 from svg_tf.data.errors import DataError
-from svg_tf.data.stored_video import StoredVideo, contiguous_spans
+from svg_tf.data.stored_video import Collection, StoredVideo, contiguous_spans
 from svg_tf.progress import progress
 
 NAME = "svg_tf_cache"
@@ -83,40 +83,50 @@ def report_skipped(folder: str, faults: dict[str, str], total: int) -> str:
 
 
 def decode(
+    config: Config,
     folder: str,
     names: Sequence[str],
     form: Form,
-    cached: str,
     size: tuple[int, int] | None = None,
     retry: bool = False,
-) -> tuple[list[StoredVideo], dict[str, str]]:
-    """Decode videos into a cache folder, unless they are there, and return the decoded and the failed ones.
+    cut: Callable[[StoredVideo], list[StoredVideo]] = lambda video: [video],
+) -> Collection:
+    """Decode the videos of a folder that are not in its cache, and return all usable ones.
 
     A call after an interrupted one decodes the rest. A file whose size or modification time changes is decoded again.
 
     Args:
+        config: field cache_dir.
         folder: the data folder.
         names: paths of the videos relative to folder.
         form: shape of the decoded frames.
-        cached: the cache folder.
         size: required width and height of the videos, in pixels; default: any.
         retry: decode videos again that failed before.
-
-    Returns:
-        The decoded videos in the order of names, and {name: reason} of those that cannot be decoded.
+        cut: returns the parts of a decoded video that belong to the collection, or raises a DataError.
 
     Raises:
-        DataError: the cache cannot be written, or a cached video is damaged.
+        DataError: no video is usable, or the cache cannot be written.
     """
-    cached = os.path.join(cached, f"{form.width}x{form.width}x{form.channels}_{form.resize}")
+    top = folder_of(folder, config.cache_dir)
+    cached = os.path.join(top, f"{form.width}x{form.width}x{form.channels}_{form.resize}")
+    videos: list[StoredVideo] = []
+    faults: dict[str, str] = {}
     with writing(cached):
         files.remove_temporary_files(cached)  # left by a killed process
         places = {name: os.path.join(cached, _key(folder, name)) for name in names}
         missing = [name for name, place in places.items() if not os.path.exists(place + _FRAMES)]
         todo = [name for name in missing if retry or not os.path.exists(places[name] + _FAULT)]
         _decode_missing({name: places[name] for name in todo}, folder, form, size)
-        faults = {name: _text(places[name] + _FAULT) for name in missing if not os.path.exists(places[name] + _FRAMES)}
-    return [_stored(name, place + _FRAMES) for name, place in places.items() if name not in faults], faults
+        for name, place in places.items():
+            try:
+                videos += cut(_load(name, place))
+            except DataError as error:
+                faults[name] = str(error)
+        skipped_path = report_skipped(top, faults, len(names))
+    if not videos:
+        name, reason = next(iter(faults.items()))
+        raise DataError(f"none of the {len(names)} videos in {folder} is usable; the first, {name}, {reason}")
+    return Collection(videos, faults, skipped_path)
 
 
 def _key(folder: str, name: str) -> str:
@@ -169,14 +179,14 @@ def _write(path: str, frames: Iterator[np.ndarray], form: Form, stop: threading.
         np.lib.format.write_array_header_1_0(file, header(count))
 
 
-def _stored(name: str, path: str) -> StoredVideo:
+def _load(name: str, place: str) -> StoredVideo:
+    """Return a decoded video, or raise the DataError that says why it could not be decoded."""
+    path = place + _FRAMES
+    if not os.path.exists(path):
+        with open(place + _FAULT, encoding="utf-8") as file:
+            raise DataError(file.read())
     try:
         frames = np.load(path, mmap_mode="r")
-        return StoredVideo(name, path, contiguous_spans(frames.offset, len(frames), frames[0].size), frames.shape[1:])
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} cannot be read: {error}; remove it to decode the video again") from None
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+        raise DataError(f"is damaged in the cache ({error}); remove {path} to decode it again") from None
+    return StoredVideo(name, path, contiguous_spans(frames.offset, len(frames), frames[0].size), frames.shape[1:])

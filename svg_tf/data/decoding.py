@@ -32,7 +32,7 @@ class Form(NamedTuple):
     Attributes:
         width: width and height W, in pixels.
         channels: 1 for grey, 3 for RGB.
-        resize: "crop" scales the shorter side to W and keeps the centre; "squash" scales both sides to W.
+        resize: crop scales the shorter side to W and keeps the centre; squash scales both sides to W.
     """
 
     width: int
@@ -51,17 +51,13 @@ def read(path: str, form: Form, size: tuple[int, int] | None = None) -> Iterator
         size: required width and height of the stored frames, in pixels; default: that of the first frame.
 
     Raises:
-        DataError: the file cannot be read or decoded, is cut short, or is not a video. The message does not repeat
-            the path.
+        DataError: the file is unreadable, cut short or not a video. The message does not repeat the path.
     """
+    array = path.lower().endswith(ARRAY_ENDINGS)
     try:
-        if os.path.isdir(path):
-            frames = _images(path)
-        elif path.lower().endswith(ARRAY_ENDINGS):
-            frames = _array(path)
-        else:
-            frames = _video(path)
-        yield from _shaped(frames, form, size)
+        yield from _shaped(
+            _images(path) if os.path.isdir(path) else _array(path) if array else _video(path), form, size
+        )
     except DataError:
         raise
     except (OSError, EOFError, ValueError, ArithmeticError, av.FFmpegError) as error:
@@ -98,7 +94,12 @@ def _shaped(frames: Iterator[av.VideoFrame], form: Form, size: tuple[int, int] |
 
 
 def _video(path: str) -> Iterator[av.VideoFrame]:
-    _check_file(path)
+    with open(path, "rb") as file:
+        if os.path.getsize(path) == 0:
+            raise DataError("is empty")
+        file.seek(-1, os.SEEK_END)
+        if path.lower().endswith(".gif") and file.read(1) != _GIF_TRAILER:
+            raise DataError("is cut short: it has no GIF trailer")
     with av.open(path, **_LENIENT) as container:
         if not container.streams.video:
             raise DataError("has no video stream")
@@ -127,19 +128,7 @@ def _video(path: str) -> Iterator[av.VideoFrame]:
             raise DataError(f"is cut short: it has {seconds:.2f} of {declared:.2f} seconds")
 
 
-def _check_file(path: str) -> None:
-    with open(path, "rb") as file:
-        if os.path.getsize(path) == 0:
-            raise DataError("is empty")
-        if path.lower().endswith(".gif"):
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != _GIF_TRAILER:
-                raise DataError("is cut short: it has no GIF trailer")
-
-
-def _declared_seconds(
-    container: av.container.InputContainer, stream: av.VideoStream, rate: fractions.Fraction
-) -> float:
+def _declared_seconds(container: Any, stream: av.VideoStream, rate: fractions.Fraction) -> float:
     """Return the duration that the file declares, or 0."""
     if "avi" in container.format.name:
         return float(stream.frames / rate)  # FFmpeg estimates the AVI duration from the file size

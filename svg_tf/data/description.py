@@ -16,12 +16,10 @@ from svg_tf.data.windows import SPLITS, Windows
 from svg_tf.progress import progress
 
 _SHOWN_CLIPS = 8
-_DRAWN_CLIPS = 256  # used for the statistics of a source that draws its clips
+_GENERATED_CLIPS = 256  # used for the statistics of a source that generates its clips
 _LISTED_FAULTS = 10
 _CHUNK = 1_000  # frames in memory at once
-_SHEET_FRAME = 64  # least width of a frame on a contact sheet, in pixels
-_SHEET_GAP = 2
-_SHEET_TEXT = 12
+_FRAME, _GAP, _TEXT = 64, 2, 12  # pixels on a contact sheet: least width of a frame, gap, text height
 
 
 def describe(config: Config, folder: str) -> tuple[str, bool]:
@@ -68,25 +66,24 @@ def contact_sheet(clips: np.ndarray, labels: Sequence[str], columns: int = 12) -
     """
     batch, frames, height, width, _ = clips.shape
     chosen = np.unique(np.linspace(0, frames - 1, min(columns, frames)).round().astype(int))
-    scale = -(-_SHEET_FRAME // min(height, width))
-    line = 2 * _SHEET_TEXT
-    row_height, column_width = height * scale + line, width * scale + _SHEET_GAP
-    sheet = Image.new("RGB", (len(chosen) * column_width + _SHEET_GAP, batch * row_height + _SHEET_GAP), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_SHEET_TEXT)
+    scale = -(-_FRAME // min(height, width))
+    row_height, column_width = height * scale + 2 * _TEXT, width * scale + _GAP
+    sheet = Image.new("RGB", (len(chosen) * column_width + _GAP, batch * row_height + _GAP), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT)
     for row, (clip, label) in enumerate(zip(clips, labels, strict=True)):
         for column, frame in enumerate(clip[chosen]):
-            large = frame.repeat(scale, axis=0).repeat(scale, axis=1)
-            image = Image.fromarray(large[..., 0] if large.shape[-1] == 1 else large)
-            sheet.paste(image, (column * column_width + _SHEET_GAP, row * row_height + line))
+            image = Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
+            image = image.resize((width * scale, height * scale), Image.Resampling.NEAREST)
+            sheet.paste(image, (column * column_width + _GAP, row * row_height + 2 * _TEXT))
         text = f"{label}, frames {', '.join(map(str, chosen))} of {frames}" if row == 0 else label
-        draw.text((_SHEET_GAP, row * row_height + line // 2), text, fill=(45, 45, 45), font=font, anchor="lm")
+        draw.text((_GAP, row * row_height + _TEXT), text, fill=(45, 45, 45), font=font, anchor="lm")
     return sheet
 
 
 def _describe(source: Any, split: str) -> Iterator[str]:
     if not isinstance(source, Windows):
-        clips = source.frames(tf.range(_DRAWN_CLIPS, dtype=tf.int64)).numpy()
-        yield f"clips are generated; {_pixel_statistics([clips])} in the first {_DRAWN_CLIPS}"
+        clips = source.frames(tf.range(_GENERATED_CLIPS, dtype=tf.int64)).numpy()
+        yield f"clips are generated; {_pixel_statistics([clips])} in the first {_GENERATED_CLIPS}"
         return
     lengths = [len(video) for video in source.videos]
     low, middle, high = min(lengths), int(np.median(lengths)), max(lengths)
@@ -99,7 +96,7 @@ def _describe(source: Any, split: str) -> Iterator[str]:
 
 
 def _chunks(source: Windows) -> Iterator[np.ndarray]:
-    for video in progress(source.videos, len(source.videos), "read", "video", leave=False):
+    for video in progress(source.videos, len(source.videos), "read", "video"):
         for start in range(0, len(video), _CHUNK):
             yield video.read(start, min(_CHUNK, len(video) - start))
 

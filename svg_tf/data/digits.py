@@ -35,11 +35,11 @@ def load_digits(config: Config, split: str) -> np.ndarray:
     The embedded digits are split 70 : 15 : 15 in a fixed random order.
 
     Args:
-        config: fields digits, digit_size and data_dir.
+        config: fields digits, digit_size (D) and data_dir.
         split: train, validation or test.
 
     Returns:
-        uint8 [N, D, D] in 0..255 with background 0; D is config.digit_size.
+        uint8 [N, D, D] in 0..255, background 0.
 
     Raises:
         DataError: the split is unknown, or the digits are missing or damaged.
@@ -115,10 +115,9 @@ def _read_tfds(folder: str, part: str) -> np.ndarray:
         builder = download.prepare_tfds(download.MNIST, folder)
         stored = tfds.as_numpy(builder.as_dataset(split=part, batch_size=-1))["image"][..., 0]  # [N, 28, 28]
     except Exception as error:  # TFDS raises many types: network, disk, checksum, missing dependency
-        reason = (str(error).splitlines() or [""])[0]
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         raise DataError(
-            f"MNIST is not in data_dir {folder!r} and TensorFlow Datasets cannot provide it "
-            f"({type(error).__name__}: {reason}): {_REMEDY}"
+            f"MNIST is not in data_dir {folder!r} and TensorFlow Datasets cannot provide it ({reason}): {_REMEDY}"
         ) from error
     # TFDS orders images by the hashes of their keys, which are fixed for a major version of a data set.
     order = sorted(range(len(stored)), key=hashing.Hasher(part).hash_key)

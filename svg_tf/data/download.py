@@ -22,24 +22,21 @@ _KTH_SHA1 = {
     "walking.zip": "a3e81537271a0ab4576591774baa38c2d97b7e3a",
 }
 _DISK_FACTOR = 3  # the archives, their extracted files and what is prepared from them
-_TIMEOUT_SECONDS = 30
 
 
 def download(config: Config) -> None:
     """Download the data set of a configuration into data_dir, after a check of the free disk space.
 
     Raises:
-        DataError: the data set has no download, the disk is too small, or the download fails.
+        DataError: the disk is too small, or the download fails.
     """
     from svg_tf.data import bair
 
     folder = os.path.expanduser(config.data_dir)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
     try:
         if config.dataset == "smmnist" and config.digits == "mnist":
             prepare_tfds(MNIST, folder)
-        elif config.dataset == "bair" and not bair.published(config, "train")[1]:
+        elif config.dataset == "bair" and not (os.path.isdir(folder) and bair.published(config, "train")[1]):
             prepare_tfds(bair.TFDS_NAME, folder)
         elif config.dataset == "kth":
             _download_kth(folder)
@@ -48,10 +45,8 @@ def download(config: Config) -> None:
     except DataError:
         raise
     except Exception as error:  # TFDS raises many types: network, disk, checksum
-        reason = (str(error).splitlines() or [""])[0]
-        raise DataError(
-            f"{config.dataset} cannot be downloaded ({type(error).__name__}: {reason}); try again"
-        ) from error
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise DataError(f"{config.dataset} cannot be downloaded ({reason}); try again") from error
 
 
 def prepare_tfds(name: str, folder: str) -> Any:
@@ -60,17 +55,15 @@ def prepare_tfds(name: str, folder: str) -> Any:
 
     builder = tfds.builder(name, data_dir=folder or None)
     if not builder.is_prepared():
-        downloads = os.path.join(builder.data_dir_root, "downloads")
-        if not os.path.isdir(downloads):  # else the files may be there
+        root = os.fspath(builder.data_dir_root)
+        if not os.path.isdir(os.path.join(root, "downloads")):  # else the files may be there
             _size(next(iter(builder.url_infos)))  # without a network this fails at once, TFDS retries for minutes
-        total = sum(info.size for info in builder.url_infos.values())
-        _announce(builder.name, total, os.fspath(builder.data_dir_root), builder.info.homepage)
+        _check(builder.name, sum(info.size for info in builder.url_infos.values()), root, builder.info.homepage)
         builder.download_and_prepare()
     return builder
 
 
 def _download_kth(folder: str) -> None:
-    """Download and extract the six archives and the list of sub-sequences."""
     import tensorflow_datasets as tfds
 
     from svg_tf.data import kth
@@ -78,7 +71,7 @@ def _download_kth(folder: str) -> None:
     if not folder:
         raise DataError("data_dir is empty: set --data_dir to the folder to download kth into")
     urls = {name: kth.URL + name for name in (*_KTH_SHA1, kth.SEQUENCES)}
-    _announce("kth", sum(map(_size, urls.values())), folder, kth.URL)
+    _check("kth", sum(map(_size, urls.values())), folder, kth.URL)
     manager = tfds.download.DownloadManager(download_dir=os.path.join(folder, "downloads"))
     paths = {name: os.fspath(path) for name, path in manager.download(urls).items()}
     for name, expected in _KTH_SHA1.items():
@@ -91,12 +84,8 @@ def _download_kth(folder: str) -> None:
     shutil.copyfile(paths[kth.SEQUENCES], os.path.join(folder, kth.SEQUENCES))
 
 
-def _announce(name: str, size: int, folder: str, page: str) -> None:
-    """Log the download with its terms of use.
-
-    Raises:
-        DataError: the disk is too small.
-    """
+def _check(name: str, size: int, folder: str, page: str) -> None:
+    """Raise a DataError if the disk is too small, else log the download with its terms of use."""
     os.makedirs(folder, exist_ok=True)
     free, needed = shutil.disk_usage(folder).free, _DISK_FACTOR * size
     if free < needed:
@@ -108,7 +97,6 @@ def _announce(name: str, size: int, folder: str, page: str) -> None:
 
 
 def _size(url: str) -> int:
-    """Return the size of a file on a server, 0 if the server does not tell it."""
-    request = urllib.request.Request(url, method="HEAD")
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
+    """Return the size of a file on a server, 0 if the server does not report it."""
+    with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=30) as response:
         return int(response.headers.get("Content-Length", 0))

@@ -28,7 +28,7 @@ PERSONS = {
 
 _SIZE = (160, 120)
 _VIDEO = re.compile(r"(person(\d\d)_([a-z]+)_d(\d))_uncomp\.avi", re.IGNORECASE)
-_LINE = re.compile(r"(person\d\d_[a-z]+_d\d)\s+frames\s+(.*)")
+_LINE = re.compile(r"(person\d\d_[a-z]+_d\d)[ \t]+frames[ \t]+(.*)")
 _EXPECTED = (
     f"a folder of the original videos: the six archives {', '.join(f'{action}.zip' for action in ACTIONS)} and "
     f"{SEQUENCES}, published at {URL}, unpacked into one folder or six"
@@ -69,22 +69,14 @@ def prepare(config: Config) -> Collection:
             f"{_EXPECTED}"
         )
     ranges = read_sequences(Path(folder)) if config.kth_clips == "trimmed" else None
-    cached = cache.folder_of(folder, config.cache_dir)
+
+    def cut(video: StoredVideo) -> list[StoredVideo]:
+        video = dataclasses.replace(video, name=paths[video.name])
+        return [video] if ranges is None else _trim(video, ranges)
+
     form = Form(config.image_width, channels=1, resize="squash")
-    decoded, faults = cache.decode(folder, list(paths), form, cached, size=_SIZE)
-    videos = []
-    for video in decoded:
-        try:
-            name = paths[video.name]
-            videos += [dataclasses.replace(video, name=name)] if ranges is None else _trim(video, name, ranges)
-        except DataError as error:
-            faults[video.name] = str(error)
-    with cache.writing(cached):
-        skipped_path = cache.report_skipped(cached, faults, len(paths))
-    if not videos:
-        path, reason = next(iter(faults.items()))
-        raise DataError(f"none of the {len(paths)} videos in {folder} is usable; the first, {path}, {reason}")
-    return Collection(sorted(videos, key=lambda video: video.name), faults, skipped_path)
+    collection = cache.decode(config, folder, list(paths), form, _SIZE, cut=cut)
+    return collection._replace(videos=sorted(collection.videos, key=lambda video: video.name))
 
 
 def find_videos(folder: Path) -> dict[str, str]:
@@ -103,31 +95,28 @@ def read_sequences(folder: Path) -> dict[str, list[tuple[int, int]]]:
     Raises:
         DataError: the file is missing or has other content.
     """
-    path = next(iter(sorted(folder.rglob(SEQUENCES))), None)
-    if path is None:
-        raise DataError(f"{folder} has no {SEQUENCES}; get it from {URL}{SEQUENCES}, or set --kth_clips=whole")
     ranges = {}
-    for line in path.read_text(encoding="latin-1").splitlines():
-        match = _LINE.match(line.strip())
-        if match:
-            pairs = re.findall(r"(\d+)\s*-\s*(\d+)", match[2])
-            ranges[match[1]] = [(int(first), int(last)) for first, last in pairs]
+    for path in folder.rglob(SEQUENCES):
+        for name, frames in _LINE.findall(path.read_text(encoding="latin-1")):
+            pairs = re.findall(r"(\d+)\s*-\s*(\d+)", frames)
+            ranges[name] = [(int(first), int(last)) for first, last in pairs]
     if not ranges:
-        raise DataError(f"{path} has no lines such as 'person01_boxing_d1 frames 1-95, 96-185'; get it from {URL}")
+        raise DataError(
+            f"{folder} has no {SEQUENCES} with lines such as 'person01_boxing_d1 frames 1-95, 96-185'; get it from "
+            f"{URL}{SEQUENCES}, or set --kth_clips=whole"
+        )
     return ranges
 
 
-def _trim(video: StoredVideo, name: str, ranges: dict[str, list[tuple[int, int]]]) -> list[StoredVideo]:
-    if not ranges.get(name):
+def _trim(video: StoredVideo, ranges: dict[str, list[tuple[int, int]]]) -> list[StoredVideo]:
+    if not ranges.get(video.name):
         raise DataError(f"has no line in {SEQUENCES}")
-    for first, last in ranges[name]:
-        if not 1 <= first <= last:
-            raise DataError(f"has the frames {first}-{last} in {SEQUENCES}")
-        if last > len(video):
+    for first, last in ranges[video.name]:
+        if not 1 <= first <= last <= len(video):
             raise DataError(f"is cut short: it has {len(video)} frames, {SEQUENCES} lists {first}-{last}")
     return [
-        dataclasses.replace(video.part(first - 1, last), name=f"{name}_{number}")
-        for number, (first, last) in enumerate(ranges[name], start=1)
+        dataclasses.replace(video.part(first - 1, last), name=f"{video.name}_{number}")
+        for number, (first, last) in enumerate(ranges[video.name], start=1)
     ]
 
 

@@ -11,9 +11,7 @@ from PIL import Image
 
 from svg_tf.data.errors import DataError
 
-ENOUGH_VIDEOS = 10
-"""With fewer videos, `divide` cuts each one in time instead of holding out whole videos."""
-
+ENOUGH_VIDEOS = 10  # with fewer, `divide` cuts each video in time instead of holding out whole videos
 _HELD_OUT_SHARE = 0.15
 
 
@@ -107,11 +105,11 @@ def divide(videos: Sequence[StoredVideo], held_out: Sequence[str]) -> dict[str, 
     easier to predict than unseen videos.
 
     Args:
-        videos: with unique names.
-        held_out: any of "validation" and "test".
+        videos: videos with unique names.
+        held_out: names of the held-out splits.
 
     Returns:
-        The videos of "train" and of each held-out split, in their given order.
+        The videos of train and of each held-out split, in their given order.
     """
     divided: dict[str, list[StoredVideo]] = {split: [] for split in ("train", *held_out)}
     if len(videos) < ENOUGH_VIDEOS:

@@ -53,15 +53,8 @@ def prepare(config: Config, retry: bool = False) -> Collection:
     names = find(folder)
     if not names:
         raise DataError(f"{folder} and its subfolders contain no videos: set --data_dir to {_EXPECTED}")
-    cached = cache.folder_of(folder, config.cache_dir)
     form = Form(config.image_width, config.channels, config.resize)
-    videos, faults = cache.decode(folder, names, form, cached, retry=retry)
-    with cache.writing(cached):
-        skipped_path = cache.report_skipped(cached, faults, len(names))
-    if not videos:
-        name, reason = next(iter(faults.items()))
-        raise DataError(f"none of the {len(names)} videos in {folder} is usable; the first, {name}, {reason}")
-    return Collection(videos, faults, skipped_path)
+    return cache.decode(config, folder, names, form, retry=retry)
 
 
 def find(folder: str) -> list[str]:

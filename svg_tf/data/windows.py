@@ -17,7 +17,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def check_split(split: str) -> None:
-    """Raise a DataError unless split is train, validation or test."""
+    """Raise a DataError if the split is unknown."""
     if split not in SPLITS:
         raise DataError(f"split is {split!r}; it must be one of {', '.join(SPLITS)}")
 
@@ -27,20 +27,19 @@ class Windows:
 
     Training visits the videos in epochs, each in a different order, and draws the first frame of every clip. A clip is
     a pure function of its index, the split and, in training, config.seed. Validation does the same with a fixed seed.
-    Test clips are all distinct and the same for every run: a random order of all windows of the videos, or with
-    `in_order` the beginning of each video.
+    The test split is all windows of the videos in a fixed random order; with `in_order`, the beginning of each video.
 
     Args:
         videos: videos with frames of one shape.
-        config: fields n_past, n_future, n_eval, frame_stride and seed.
-        split: train, validation or test; test clips have n_eval frames, others n_past + n_future.
+        config: fields n_past, n_future, n_eval, frame_stride and seed; clips have n_eval frames in the test split and
+            n_frames in the others.
+        split: train, validation or test.
         collection: the collection that the videos belong to.
         by_length: visit a long video once per epoch for each clip that fits into it, instead of once.
         in_order: test each video once, in order, from its first frame.
 
     Attributes:
-        videos: videos that are long enough for a clip.
-        too_short: the other videos.
+        videos, too_short: videos that are long enough for a clip, and the others.
         collection: the argument.
         test_clips: number of distinct clips of the test split; None for other splits.
 
@@ -122,11 +121,7 @@ def _all_windows(starts: np.ndarray, visits: np.ndarray) -> np.ndarray:
     """Return (video, first frame) of every window once, in a fixed random order: int64 [windows, 2].
 
     The order visits the videos in epochs as in training, as long as they have windows left, so that the first windows
-    come from all videos.
-
-    Args:
-        starts: int64 [V], number of windows of each video.
-        visits: int64 [V], windows of each video per epoch.
+    come from all videos. A video has starts[v] windows, visits[v] of them per epoch.
     """
     random = np.random.RandomState(0)  # NumPy never changes the numbers that RandomState draws
     video = np.repeat(np.arange(len(starts)), starts)
