@@ -100,7 +100,7 @@ def test_options_that_make_no_run_are_refused(refusal, options):
         (lambda n: n.pop("posterior"), "but no network posterior"),
         (lambda n: n.clear(), "but no network encoder"),
         (lambda n: [n.pop("posterior"), n.pop("prior")], "its frame_predictor has 11 inputs, more than g_dim=8"),
-        (drop("encoder", "c1.main.0.weight"), "has neither the tensor encoder.c1.main.0.weight nor encoder.c1."),
+        (drop("encoder", "c1.main.0.weight"), "its encoder has neither encoder.c1.main.0.weight nor encoder.c1."),
         (drop("encoder", "c3.main.0.weight"), "the tensor encoder.c3.0.weight is missing"),
         (drop("prior", "lstm.0.weight_ih"), "the tensor prior.lstm.0.weight_ih is missing"),
         (drop("posterior", "mu_net.weight"), "the tensor posterior.mu_net.weight is missing"),

@@ -70,11 +70,7 @@ def torch_weights(model: SVG) -> dict[str, np.ndarray]:
 
 
 def layout(model: SVG) -> Iterator[Weight]:
-    """Yield each weight and batch statistic of a model once.
-
-    Raises:
-        ValueError: the authors' code has no such network.
-    """
+    """Yield each weight and batch statistic of a model once; raises ValueError as `torch_weights` does."""
     if model.backbone not in _BACKBONES:
         raise ValueError(f"the authors' code has DCGAN and VGG networks, but the backbone is {model.backbone}")
     head, stem, last = model.encoder.head, model.decoder.stem, f"encoder.c{len(model.encoder.stages) + 1}"
@@ -181,11 +177,8 @@ def _one(variable: keras.Variable, key: str, to_keras: Convert = np.asarray, to_
     return Weight([variable], [key], lambda a: [to_keras(a[0])], lambda a: [to_torch(a[0])])
 
 
-# PyTorch: [out, in], [out, in, H, W], transposed convolutions [in, out, H, W]. Keras: [in, out], [H, W, in, out] and
-# [H, W, out, in].
-
-
 def _to_keras(tensor: np.ndarray) -> np.ndarray:
+    # PyTorch: [out, in, H, W], [in, out, H, W] if transposed. Keras: [H, W, in, out], [H, W, out, in].
     return np.moveaxis(tensor, (0, 1), (-1, -2))
 
 

@@ -1,6 +1,7 @@
 """Derive the configuration of a run from a checkpoint of the authors' code, before a model is built."""
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -26,7 +27,6 @@ _OPTION_NAMES = {  # of the authors' training script, where they differ from our
 }
 # Fields of the machine, which are not in the options.
 _LOCAL_FIELDS = ("run_dir", "data_dir", "cache_dir", "jit_compile", "mixed_precision", "strategy", "connect_timeout")
-_REQUIRED = ("dataset", "n_past")  # a wrong guess would change the frames
 
 
 class Plan(NamedTuple):
@@ -123,7 +123,7 @@ def _configuration(
             raise TorchFileError(
                 f"its weights have {name}={value}, but its options {option}; to use the weights, set --{name}={value}"
             )
-    for name in _REQUIRED:
+    for name in ("dataset", "n_past"):  # a wrong guess would change the frames
         if name not in flags and name not in from_options:
             raise TorchFileError(f"its options lack {name}; set --{name}")
     config = Config(**{**from_options, **flags, **from_weights, "run_dir": run_dir})
@@ -135,8 +135,7 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
     """Return the fields of Config that the shapes of the weights determine."""
     backbone = next((name for name, key in _FIRST_CONV.items() if key.format(1) in tensors), None)
     if backbone is None:
-        keys = " nor ".join(key.format(1) for key in _FIRST_CONV.values())
-        raise TorchFileError(f"its encoder is neither DCGAN nor VGG: it has neither the tensor {keys}")
+        raise TorchFileError(f"its encoder has neither {' nor '.join(key.format(1) for key in _FIRST_CONV.values())}")
     stages = _count(tensors, _FIRST_CONV[backbone], first=1)
     base_width, channels, _, _ = _shape(tensors, _FIRST_CONV[backbone].format(1), 4)
     g_dim, *_ = _shape(tensors, f"encoder.c{stages + 1}.0.weight", 4)
@@ -163,10 +162,7 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
 
 
 def _count(tensors: Tensors, key: str, first: int) -> int:
-    count = 0
-    while key.format(first + count) in tensors:
-        count += 1
-    return count
+    return next(number for number in itertools.count(first) if key.format(number) not in tensors) - first
 
 
 def _shape(tensors: Tensors, key: str, rank: int) -> tuple[int, ...]:

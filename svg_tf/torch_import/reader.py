@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from svg_tf.torch_import.unpickler import Object, Tensor, TorchFileError, reason, unpickle
+from svg_tf.torch_import.unpickler import Object, Tensor, TorchFileError, unpickle
 
 _STREAM_START = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled magic number
 _PROTOCOL = 1001
@@ -50,13 +50,11 @@ def read(path: str | os.PathLike[str]) -> Any:
             else:
                 raise TorchFileError("it is in neither of the formats of PyTorch 0.3 and later")
             return _plain(root, storages)
-        except TorchFileError as error:
-            raise TorchFileError(f"{path} is not a PyTorch file that can be read: {error}") from None
-        except Exception as error:  # of zipfile, NumPy, and of objects that are not what PyTorch writes
-            raise TorchFileError(
-                f"{path} is not a PyTorch file that can be read: it is damaged ({reason(error)}); copy or download it "
-                "again"
-            ) from None
+        except Exception as error:  # of pickle, zipfile and NumPy, and of objects that are not what PyTorch writes
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if not isinstance(error, TorchFileError):
+                reason = f"it is damaged ({ascii(reason)[1:-1][:80]}); copy or download it again"
+            raise TorchFileError(f"{path} is not a PyTorch file that can be read: {reason}") from None
 
 
 def _read_stream(data: mmap.mmap) -> tuple[Any, dict[str, np.ndarray]]:

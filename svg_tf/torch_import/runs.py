@@ -46,11 +46,6 @@ def import_run(plan: Plan) -> SVG:
 def export_run(run_dir: str, path: str, checkpoint: str = "best") -> str:
     """Write {network: state dictionary, ..., 'opt': options} for PyTorch and return the checkpoint used.
 
-    Args:
-        run_dir: folder of the run.
-        path: file to write.
-        checkpoint: best, latest or a step.
-
     Raises:
         CheckpointError: the run has no such checkpoint.
         ConfigError: `run_dir` is not a run, its networks are not the authors', or `path` cannot be written.

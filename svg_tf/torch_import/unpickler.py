@@ -173,33 +173,19 @@ class _Unpickler(pickle.Unpickler):
 
 
 def unpickle(stream: BytesIO | mmap.mmap) -> tuple[Any, dict[str, Storage]]:
-    """Load one pickle from a stream, which is left at its end.
-
-    Returns:
-        The object, built of plain values and stand-ins, and the storages that it names, by key.
+    """Load one pickle of plain values and stand-ins; return it with the storages that it names, by key.
 
     Raises:
-        TorchFileError: the pickle is damaged or contains something that is not allowed.
+        TorchFileError: the pickle contains something that is not allowed.
+        Exception: the pickle is damaged; Python's unpickler may raise any error.
     """
     start = stream.tell()
-    try:
-        for opcode, argument, position in pickletools.genops(stream):
-            # Extension codes bypass find_class.
-            if opcode.proto > 2 or opcode.name in ("EXT1", "EXT2", "EXT4"):
-                raise TorchFileError(f"its pickle has the opcode {opcode.name}; save it with pickle_protocol=2")
-            # The unpickler allocates its memo up to the largest index; a sound pickle counts its entries from 0.
-            if opcode.name in ("PUT", "LONG_BINPUT") and argument > position:
-                raise TorchFileError(f"its pickle is damaged: memo index {argument}")
-        stream.seek(start)
-        unpickler = _Unpickler(stream)
-        return unpickler.load(), unpickler.storages
-    except TorchFileError:
-        raise
-    except Exception as error:  # a damaged pickle may raise anything, says Python's documentation
-        raise TorchFileError(f"its pickle is damaged ({reason(error)}); copy or download the file again") from None
-
-
-def reason(error: Exception) -> str:
-    """Return the message of an error that a damaged file caused, as one short line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return ascii(text if len(text) <= 80 else f"{text[:77]}...")[1:-1]
+    for opcode, argument, position in pickletools.genops(stream):
+        if opcode.proto > 2 or opcode.name in ("EXT1", "EXT2", "EXT4"):  # extension codes bypass find_class
+            raise TorchFileError(f"its pickle has the opcode {opcode.name}; save it with pickle_protocol=2")
+        # The unpickler allocates its memo up to the largest index; a sound pickle counts its entries from 0.
+        if opcode.name in ("PUT", "LONG_BINPUT") and argument > position:
+            raise TorchFileError(f"its pickle is damaged: memo index {argument}")
+    stream.seek(start)
+    unpickler = _Unpickler(stream)
+    return unpickler.load(), unpickler.storages

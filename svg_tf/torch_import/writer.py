@@ -11,12 +11,7 @@ from svg_tf import files
 
 
 def write_state_dicts(path: str, networks: Mapping[str, Mapping[str, np.ndarray]], options: Mapping[str, Any]) -> None:
-    """Write {network: OrderedDict of tensors, ..., 'opt': options} atomically.
-
-    Args:
-        path: file to create or replace.
-        networks: tensors by key, for each network; written as contiguous float32.
-        options: numbers, text and None by name.
+    """Write {network: OrderedDict of float32 tensors, ..., 'opt': options} atomically.
 
     Raises:
         OSError: the file cannot be written.

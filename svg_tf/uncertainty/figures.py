@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -20,7 +19,7 @@ def stddev_over_time(mean: np.ndarray, std: np.ndarray, turns: np.ndarray, n_pas
 
     Turns bool [T, N] are marked for each digit.
     """
-    figure = _figure(11, 4.2)
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     axes = figure.subplots()
     times = np.arange(len(mean))
     axes.axvspan(0, n_past - 0.5, color="#E8E8E8", label="context, not scored", linewidth=0)
@@ -42,7 +41,7 @@ def stddev_over_time(mean: np.ndarray, std: np.ndarray, turns: np.ndarray, n_pas
 
 def motion(steps: Sequence[Steps], hit: int, reach: int) -> Figure:
     """Draw Figure 5 of the paper: distributions of steps up to `reach` pixels, the rules above the model."""
-    figure = _figure(1.6 + 1.75 * len(steps), 4.8)
+    figure = Figure(figsize=(1.6 + 1.75 * len(steps), 4.8), layout="constrained")
     grid = figure.subplots(2, len(steps), sharex=True, sharey=True, squeeze=False)
     edges = np.arange(-reach, reach + 2) - 0.5
     remarks = {hit: " (hit)", hit + 1: " (turn)"}
@@ -65,9 +64,3 @@ def motion(steps: Sequence[Steps], hit: int, reach: int) -> Figure:
 def write(figure: Figure, path: str) -> None:
     """Write a figure as PNG, atomically."""
     files.write_with(path, lambda temporary_path: figure.savefig(temporary_path, format="png", dpi=130))
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure

@@ -24,19 +24,13 @@ _BATCH_SIZE = 500  # frames located at once, which bounds the memory
 class Steps(NamedTuple):
     """Displacements of the first digit from frame t-1 to t, in pixels.
 
-    Attributes:
-        frame: t.
-        rules: int [N, 2] (y, x), by the rules of the motion.
-        model: int [M, 2], in the futures of the model where the digit was found.
-        found: share of the futures of the model in which it was found.
-        distance: energy distance of `rules` and `model`; None if too few were found.
-        same: energy distance of two halves of `rules`, for comparison.
+    `distance` is the energy distance of `rules` and `model`, `same` that of two halves of `rules`, for comparison.
     """
 
-    frame: int
-    rules: np.ndarray
-    model: np.ndarray
-    found: float
+    frame: int  # t
+    rules: np.ndarray  # int [N, 2] (y, x), by the rules of the motion
+    model: np.ndarray  # int [M, 2], in the generated futures where the digit was found
+    found: float  # share of these futures
     distance: float | None
     same: float
 

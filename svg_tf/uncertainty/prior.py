@@ -16,10 +16,9 @@ from svg_tf.uncertainty.sequences import Batch, turns
 def rollout_stddev(
     model: SVG, context: np.ndarray | tf.Tensor, n_future: int, n_samples: int = 1, seed: int = 0
 ) -> tf.Tensor:
-    """Return the standard deviation of the learned prior along sampled futures.
+    """Return the standard deviation of the learned prior along the futures of `model.generate(...)`.
 
-    It says for each predicted frame how open the model considers it. The futures are those of `model.generate` with
-    the same arguments.
+    It measures how uncertain the model is about each predicted frame.
 
     Args:
         model: a trained model with a learned prior.
