@@ -1,15 +1,11 @@
 """Atomic writes: after a crash, a file has its old content or its new one, never a part of it."""
 
 import contextlib
+import fcntl
 import glob
 import os
 import tempfile
 from collections.abc import Callable
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 _PREFIX = ".temporary-"
 
@@ -51,16 +47,13 @@ def write_with(path: str, writer: Callable[[str], object]) -> None:
             writer(temporary)
             flush(temporary)
             os.chmod(temporary, 0o666 & ~umask())
-            if not fcntl:
-                os.close(handle)  # Windows does not rename an open file
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.remove(temporary)
             raise
         finally:
-            if fcntl:
-                os.close(handle)
+            os.close(handle)
     except OSError as error:
         if error.errno is not None:
             error.filename, error.filename2 = path, None  # users do not know the temporary file
@@ -87,7 +80,7 @@ def is_temporary(name: str) -> bool:
 
 def flush(path: str) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -103,8 +96,6 @@ def umask() -> int:
 
 def _try_to_lock(handle: int) -> bool:
     """Lock an open file for the lifetime of this process; return False if another process holds the lock."""
-    if not fcntl:
-        return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -17,11 +17,9 @@ _DRY_RUN = flags.DEFINE_bool(
 def run() -> None:
     """Train, or describe the run."""
     config = config_flags.config_from_flags()
-    if _DRY_RUN.value:
-        from svg_tf.training import dry_run
-
-        print(dry_run.describe(config), end="")
-        return
     from svg_tf.training import train
 
-    train.train(config, STARTED)
+    if _DRY_RUN.value:
+        print(train.dry_run(config), end="")
+    else:
+        train.train(config, STARTED)

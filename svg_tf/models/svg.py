@@ -11,11 +11,13 @@ from svg_tf import losses, noise, registry, rollout
 from svg_tf.losses import Losses
 from svg_tf.models import replicas
 from svg_tf.models.batch_norm import frozen_statistics
+from svg_tf.models.conv_lstm import ConvFramePredictor
 from svg_tf.models.lstm import FramePredictor, Gaussian, GaussianLSTM
 from svg_tf.rollout import time_major
 
 PRIORS = ("learned", "fixed", "none")
 SKIP_FRAMES = ("last", "original", "every")
+RECURRENCES = ("vector", "conv")
 
 
 class Schedule(Protocol):
@@ -30,7 +32,7 @@ class Outputs(NamedTuple):
     """Results of the teacher-forced forward pass for frames 1 to T-1 of each clip."""
 
     predictions: tf.Tensor  # mean of p(x[t] | x[0..t-1], z[0..t]), float32 [B, T-1, H, W, C] in [0, 1]
-    h: tf.Tensor  # codes of all frames, float32 [B, T, G]
+    h: tf.Tensor  # codes of all frames, float32 [B, T, G] (maps [B, T, h, w, G] with a convolutional recurrence)
     g: tf.Tensor  # outputs of the frame predictor, float32 [B, T-1, G]
     z: tf.Tensor | None  # float32 [B, T-1, Z]; None without a latent
     posterior: Gaussian | None  # q(z[t] | x[0..t]), float32 [B, T-1, Z]; None without a latent
@@ -67,6 +69,8 @@ class SVG(keras.Model):
         prior: str = "learned",
         skip_frame: str = "last",
         n_past: int = 5,
+        recurrence: str = "vector",
+        conv_filters: int = 32,
         remat: bool = False,
         seed: int = 0,
         name: str = "svg",
@@ -90,6 +94,9 @@ class SVG(keras.Model):
             skip_frame: frame whose encoder features the decoder uses for the future: "last" (the last context frame, as
                 in the paper), "original" (the frame before it, as in the authors' code) or "every" (each step's input).
             n_past: context frames P, at least 1; "original" needs at least 2.
+            recurrence: "vector" (as published: codes are vectors, the frame predictor is an LSTM) or "conv" (codes are
+                8x8 maps, the frame predictor is a convolutional LSTM; g_dim has no effect).
+            conv_filters: channels of each convolutional LSTM layer, with recurrence="conv".
             remat: recompute each convolution block in the backward pass instead of storing its activations.
             seed: of the initial weights, and of the noise in training and validation; 0 to 2**31 - 1.
             name: name of the model.
@@ -113,6 +120,8 @@ class SVG(keras.Model):
             "prior": prior,
             "skip_frame": skip_frame,
             "n_past": n_past,
+            "recurrence": recurrence,
+            "conv_filters": conv_filters,
             "remat": remat,
             "seed": seed,
         }
@@ -125,11 +134,17 @@ class SVG(keras.Model):
         networks = registry.load(registry.BACKBONES[backbone])
         seeds = keras.random.SeedGenerator(seed)
         options = {"seed": seeds, "dtype": self.dtype_policy, "remat": remat}
+        if recurrence == "conv":
+            options["map_code"] = True
         self.encoder = networks.Encoder(image_size, g_dim, base_width, name="encoder", **options)
         self.decoder = networks.Decoder(image_size, channels, base_width, name="decoder", **options)
-        self.frame_predictor = FramePredictor(
-            g_dim, z_dim if prior != "none" else 0, rnn_size, predictor_layers, seed=seeds, name="frame_predictor"
-        )
+        z_inputs = z_dim if prior != "none" else 0
+        options = {"seed": seeds, "name": "frame_predictor"}
+        if recurrence == "conv":
+            code_width = self.encoder.code_width
+            self.frame_predictor = ConvFramePredictor(code_width, z_inputs, conv_filters, predictor_layers, **options)
+        else:
+            self.frame_predictor = FramePredictor(g_dim, z_inputs, rnn_size, predictor_layers, **options)
         self.posterior = self.prior = None
         if prior != "none":
             self.posterior = GaussianLSTM(z_dim, rnn_size, posterior_layers, seed=seeds, name="posterior")
@@ -395,8 +410,9 @@ class SVG(keras.Model):
     def _update_metrics(self, frames: tf.Tensor, predictions: tf.Tensor, result: Losses) -> dict[str, tf.Tensor]:
         trackers = [self._loss_tracker, *self._loss_parts]
         for tracker, value in zip(trackers, replicas.average(list(result)), strict=True):
-            # A metric's state is summed over the replicas.
-            tracker.update_state(value, sample_weight=1.0 / replicas.count())
+            # Without ensure_shape, Grappler merges `total + (reconstruction + beta * kl)` into one AddN, whose order of
+            # summation varies at run time. A metric's state is summed over the replicas.
+            tracker.update_state(tf.ensure_shape(value, []), sample_weight=1.0 / replicas.count())
         if self._compile_metrics is not None:
             targets = _swap_batch_and_time(time_major(frames)[1:])
             self._compile_metrics.update_state(targets, _swap_batch_and_time(predictions))
@@ -404,7 +420,8 @@ class SVG(keras.Model):
 
 
 def _check(arguments: dict[str, Any]) -> None:
-    choices = {"prior": PRIORS, "skip_frame": SKIP_FRAMES, "backbone": tuple(registry.BACKBONES)}
+    choices = {"prior": PRIORS, "skip_frame": SKIP_FRAMES, "recurrence": RECURRENCES}
+    choices["backbone"] = tuple(registry.BACKBONES)
     for name, value in arguments.items():
         if name in choices:
             if value not in choices[name]:

@@ -1,109 +1,195 @@
-"""More than one device: the strategy that a run trains by, and what its processes agree on."""
+"""Training on several devices: the strategy of a run, and the state that its processes share."""
 
 import contextlib
 import dataclasses
 import functools
+import json
+import os
 import signal
+import socket
+import threading
+import time
+import zlib
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import tensorflow as tf
 from absl import logging
 
 from svg_tf.config import Config, ConfigError
-from svg_tf.training import checkpoints, rendezvous
-from svg_tf.training.rendezvous import Cluster, PeerError
+from svg_tf.training import checkpoints
 
-# What TensorFlow raises where another process stopped to answer.
+# Errors of TensorFlow when another process no longer answers.
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
 )
-# Each process may reach the same files by a path of its own.
-_OF_A_PROCESS = frozenset({"run_dir", "data_dir", "cache_dir", "connect_timeout"})
+# Processes may reach the same files by different paths.
+_PER_PROCESS = frozenset({"run_dir", "data_dir", "cache_dir", "connect_timeout"})
+_PAUSE = 0.2  # seconds between two attempts to reach a peer
+
+
+class PeerError(RuntimeError):
+    """Another process of the run did not start, is gone, or has other flags."""
+
+
+class Cluster(NamedTuple):
+    """The processes of a run and the number of this one; process 0 is the chief."""
+
+    addresses: tuple[str, ...]  # host:port
+    index: int  # type: ignore[assignment]  # shadows tuple.index
+
+    @classmethod
+    def from_environment(cls) -> "Cluster":
+        """Read TF_CONFIG: {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}.
+
+        A job "chief", if there is one, precedes the workers.
+
+        Raises:
+            ConfigError: TF_CONFIG is missing or malformed.
+        """
+        text = os.environ.get("TF_CONFIG", "")
+        try:
+            value = json.loads(text)
+            jobs = {job: [str(address) for address in addresses] for job, addresses in value["cluster"].items()}
+            job, index = str(value["task"]["type"]), value["task"]["index"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ConfigError(
+                f"TF_CONFIG is {text!r}; strategy=multi_worker needs this environment variable in the form "
+                '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}.'
+            ) from None
+        if not set(jobs) <= {"chief", "worker"} or len(jobs.get("chief", ())) > 1:
+            raise ConfigError(f"TF_CONFIG has the jobs {', '.join(jobs)}; use workers and at most one chief.")
+        if type(index) is not int or not 0 <= index < len(jobs.get(job, ())):
+            raise ConfigError(f"TF_CONFIG has the task {job} {index!r}, which its cluster {json.dumps(jobs)} lacks.")
+        addresses = (*jobs.get("chief", ()), *jobs.get("worker", ()))
+        for address in addresses:
+            host, _, port = address.rpartition(":")
+            if not host or not (port.isdecimal() and 0 < int(port) < 2**16) or addresses.count(address) > 1:
+                raise ConfigError(f"TF_CONFIG has the address {address!r}; each must be a different host:port.")
+        return cls(addresses, index + (len(jobs.get("chief", ())) if job == "worker" else 0))
 
 
 def make_strategy(config: Config) -> tf.distribute.Strategy:
-    """The strategy of config.strategy; in a program that did not use TensorFlow before, where it is multi_worker.
+    """Return the strategy of config.strategy. multi_worker must come before any other use of TensorFlow.
 
     Raises:
-        ConfigError: TF_CONFIG is wrong, or batch_size or jit_compile does not go with that many devices.
-        PeerError: the other processes did not come in time, or are about to do something else.
+        ConfigError: TF_CONFIG is malformed, or batch_size or jit_compile does not fit the devices.
+        PeerError: another process did not start in time, or has other flags.
     """
     if config.strategy == "none":
         return tf.distribute.get_strategy()
-    tf.get_logger().setLevel("WARNING")  # it tells of every device several times over
+    tf.get_logger().setLevel("WARNING")  # it lists the devices several times
     strategy = _mirrored() if config.strategy == "mirrored" else _connect(config)
-    devices = strategy.num_replicas_in_sync
-    if config.batch_size % (config.accumulation * devices):
-        parts = f" in each of accumulation={config.accumulation} parts" if config.accumulation > 1 else ""
+    devices, parts = strategy.num_replicas_in_sync, config.gradient_accumulation_steps
+    if config.batch_size % (parts * devices):
         raise ConfigError(
-            f"batch_size is {config.batch_size}, but must be a multiple of the {devices} devices that "
-            f"strategy={config.strategy} shares it among{parts}"
+            f"batch_size is {config.batch_size}; it must be a multiple of {parts * devices}, for {devices} devices and "
+            f"gradient_accumulation_steps={parts}."
         )
     if config.jit_compile == "true" and strategy is not tf.distribute.get_strategy():
         raise ConfigError(
-            f"jit_compile=true compiles the program of one device by itself, but strategy={config.strategy} has "
-            f"{devices} that wait for each other within a step; say auto or false"
+            f"jit_compile=true does not work with the {devices} devices of strategy={config.strategy}, because XLA "
+            "cannot compile their exchange of gradients here; use auto or false."
         )
-    logging.info("%s: %d clips for each of %d devices", config.strategy, config.batch_size // devices, devices)
+    logging.info("%s: %d devices, %d clips each", config.strategy, devices, config.batch_size // devices)
     return strategy
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this is the process that writes."""
+    """Return whether this process writes the files of the run."""
     return not _has_peers(strategy) or Cluster.from_environment().index == 0
 
 
 def any_process(strategy: tf.distribute.Strategy, flag: bool) -> bool:
-    """Whether a process has the flag set; each has to ask at the same point."""
-    if not _has_peers(strategy):
-        return flag
-    return bool(_sum_over_replicas(strategy)(tf.constant(float(flag))) > 0)
+    """Return whether the flag is set in any process; all processes must call this at the same point."""
+    return _sum(strategy, float(flag)) > 0 if _has_peers(strategy) else flag
 
 
 @contextlib.contextmanager
 def peers_needed(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Where another process may be lost: says so, in place of TensorFlow's errors.
-
-    Raises:
-        PeerError: another process is gone.
-    """
+    """Turn TensorFlow's errors about a lost process into a PeerError."""
     try:
         yield
     except _LOST as error:
         if not _has_peers(strategy):
             raise
-        raise PeerError("another process is gone; start all again to go on from the latest checkpoint") from error
+        raise PeerError("Another process is gone. Start all again to continue from the latest checkpoint.") from error
 
 
 @functools.cache
 def _mirrored() -> tf.distribute.Strategy:
-    """One for the process: TensorFlow numbers the exchanges of each from 0, and mistakes those of two."""
+    """Return the only MirroredStrategy of the process: TensorFlow confuses the exchanges of two."""
     strategy = tf.distribute.MirroredStrategy()
     return strategy if strategy.num_replicas_in_sync > 1 else tf.distribute.get_strategy()
 
 
 def _connect(config: Config) -> tf.distribute.Strategy:
     cluster = Cluster.from_environment()
-    terms = {name: value for name, value in dataclasses.asdict(config).items() if name not in _OF_A_PROCESS}
-    steps = checkpoints.steps(config.run_dir)
-    rendezvous.meet(cluster, {**terms, "the latest checkpoint": steps[-1] if steps else None}, config.connect_timeout)
-    # Should a process be lost now, TensorFlow waits for it without end and keeps Python from running meanwhile, so it
-    # is the system that ends this one.
+    wait_for_peers(cluster, config.connect_timeout)
+    # If a peer is lost now, TensorFlow waits forever and blocks Python, so the system has to end this process.
     signal.setitimer(signal.ITIMER_REAL, config.connect_timeout)
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    # In place of a handler of TensorFlow's, by which SIGTERM has no effect.
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # TensorFlow's handler ignores the signal
+    same = {name: value for name, value in dataclasses.asdict(config).items() if name not in _PER_PROCESS}
+    state = json.dumps([same, checkpoints.steps(config.run_dir)[-1:]])
+    checksum, chief = float(zlib.crc32(state.encode())), float(cluster.index == 0)
+    if any_process(strategy, _sum(strategy, checksum * chief) / _sum(strategy, chief) != checksum):
+        raise PeerError(
+            "The processes have different flags or different checkpoints. Start all with the same flags and a run_dir "
+            "on storage that they share."
+        )
     return strategy
 
 
+def wait_for_peers(cluster: Cluster, timeout: float) -> None:
+    """Wait until all processes of the cluster accept connections at their addresses.
+
+    TensorFlow itself waits for a missing process forever and says nothing.
+
+    Raises:
+        PeerError: a process did not start in time, or this one cannot listen at its address.
+    """
+    end, port = time.monotonic() + timeout, int(cluster.addresses[cluster.index].rpartition(":")[2])
+    missing = {number: address for number, address in enumerate(cluster.addresses) if number != cluster.index}
+    logging.info("process %d waits up to %g s for %d others", cluster.index, timeout, len(missing))
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    try:
+        listener = socket.create_server(("", port), family=family, dualstack_ipv6=both)
+    except OSError as error:
+        raise PeerError(
+            f"TF_CONFIG gives this process the port {port}, which is not free ({error.strerror})."
+        ) from None
+    with listener:
+        while missing and time.monotonic() < end:
+            for number, address in list(missing.items()):
+                host, _, port_text = address.rpartition(":")
+                target = (host.strip("[]"), int(port_text))
+                with contextlib.suppress(OSError), socket.create_connection(target, timeout=1):
+                    del missing[number]
+            time.sleep(_PAUSE if missing else 0)
+    if missing:
+        names = ", ".join(f"process {number} ({address})" for number, address in missing.items())
+        raise PeerError(
+            f"{names} did not start within {timeout:g} s. Start all processes, check that TF_CONFIG and the network "
+            "let them reach each other, or raise --connect_timeout."
+        )
+
+
+def _sum(strategy: tf.distribute.Strategy, value: float) -> float:
+    """Return the sum of a number over all replicas of all processes."""
+    return float(_sum_function(strategy)(tf.constant(value, tf.float64)))
+
+
 @functools.cache
-def _sum_over_replicas(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
+def _sum_function(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
     @tf.function(autograph=False)
     def total(value: tf.Tensor) -> tf.Tensor:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(tf.identity, (value,)), axis=None)

@@ -1,4 +1,4 @@
-"""The training loop."""
+"""The training loop: `keras.Model.fit` for runs that are resumed in the middle of an epoch, on any strategy."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -15,53 +15,93 @@ def fit(
     train_data: Iterable[tf.Tensor],
     validation_data: Iterable[tf.Tensor],
     callbacks: list[keras.callbacks.Callback],
+    validation_due: bool = False,
 ) -> None:
-    """Trains from model.updates to the end, with a validation after each epoch.
+    """Train from model.step to the end of the run, with a validation after each epoch.
 
-    What Keras' own `fit` does, but that it begins in the middle of an epoch, with the metrics as they are, where a run
-    was cut short there, and that it works with several processes (Keras 3's does not).
+    Calls the same callback hooks as `keras.Model.fit`. Unlike it, this loop can begin in the middle of an epoch, with
+    the metrics as they are, and works with `MultiWorkerMirroredStrategy`. A batch of the loop is one optimizer step: it
+    makes config.gradient_accumulation_steps training steps.
 
     Args:
-        model: compiled, made in the scope of its strategy.
-        config: epochs, steps_per_epoch, validation_steps.
-        train_data: batches uint8 [B, T, H, W, C] from the next step on, or what the strategy made of them.
-        validation_data: the same, validation_steps of them.
-        callbacks: called as `fit` does at the beginning and the end of epochs and training batches and before the
-            validation. model.stop_training ends it.
+        model: compiled in the scope of its strategy.
+        config: epochs, steps_per_epoch, validation_steps and gradient_accumulation_steps.
+        train_data: uint8 [B, T, H, W, C] from the next training step on, with B = batch_size /
+            gradient_accumulation_steps; or what the strategy made of them.
+        validation_data: at least validation_steps batches, uint8 [B, T, H, W, C].
+        callbacks: model.stop_training ends the training after a batch or an epoch; then the epoch's validation is
+            skipped.
+        validation_due: the epoch that ends at model.step still needs its validation.
     """
     train_step = on_all_replicas(model, model.train_step)
     test_step = on_all_replicas(model, model.test_step)
-    called = keras.callbacks.CallbackList(callbacks, model=model)
+    called = keras.callbacks.CallbackList(
+        callbacks, add_history=True, model=model, epochs=config.epochs, steps=config.steps_per_epoch
+    )
     batches = iter(train_data)
     model.stop_training = False
-    done, within = divmod(int(model.updates.numpy()), config.steps_per_epoch)
-    for epoch in range(done, config.epochs):
-        first = within if epoch == done else 0
-        if not first:
+    parts = config.gradient_accumulation_steps
+    first_epoch, first_batch = divmod(int(model.step.numpy()) // parts, config.steps_per_epoch)
+    if validation_due:
+        first_epoch, first_batch = first_epoch - 1, config.steps_per_epoch
+    logs: dict[str, float] = {}
+    called.on_train_begin()
+    for epoch in range(first_epoch, config.epochs):
+        if not first_batch:
             model.reset_metrics()
         called.on_epoch_begin(epoch)
-        for batch in range(first, config.steps_per_epoch):
+        for batch in range(first_batch, config.steps_per_epoch):
             called.on_train_batch_begin(batch)
-            logs = train_step(batches)
+            for _ in range(parts):
+                logs = train_step(batches)
             called.on_train_batch_end(batch, logs)
             if model.stop_training:
-                return
-        model.reset_metrics()
-        called.on_test_begin()
-        validation_batches = iter(validation_data)
-        for _ in range(config.validation_steps):
-            validation = test_step(validation_batches)
-        called.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in validation.items()})
+                break
+        first_batch = 0
+        if not model.stop_training:
+            logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+            validation = validate(model, test_step, validation_data, config.validation_steps, called)
+            logs |= {f"val_{name}": value for name, value in validation.items()}
+            called.on_epoch_end(epoch, logs)
         if model.stop_training:
-            return
+            break
+    called.on_train_end(logs)
+
+
+def validate(
+    model: SVG,
+    test_step: Callable[[Iterator], dict[str, float]],
+    data: Iterable[tf.Tensor],
+    steps: int,
+    callbacks: keras.callbacks.CallbackList | None = None,
+) -> dict[str, float]:
+    """Return the metrics of the model over `steps` batches.
+
+    Args:
+        model: compiled.
+        test_step: `on_all_replicas(model, model.test_step)`.
+        data: see `fit`.
+        steps: number of batches.
+        callbacks: whose hooks of a test are called.
+    """
+    called = callbacks or keras.callbacks.CallbackList(model=model)
+    batches, logs = iter(data), {}
+    model.reset_metrics()
+    called.on_test_begin()
+    for batch in range(steps):
+        called.on_test_batch_begin(batch)
+        logs = test_step(batches)
+        called.on_test_batch_end(batch, logs)
+    called.on_test_end(logs)
+    return logs
 
 
 def on_all_replicas(
     model: SVG, step: Callable[[tf.Tensor], dict[str, tf.Tensor]]
 ) -> Callable[[Iterator], dict[str, float]]:
-    """A step of the model over the next batch of an iterator, compiled as the model is.
+    """Return a function that takes the next batch of an iterator, runs the step on every replica and returns its logs.
 
-    All replicas of the model's strategy make it and get the same results, of which those of one are returned.
+    The step is compiled with XLA if model.jit_compile is set. All replicas have the same logs.
     """
     strategy = model.distribute_strategy
     if model.jit_compile:

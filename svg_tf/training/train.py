@@ -5,7 +5,8 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -14,214 +15,217 @@ from absl import logging
 
 from svg_tf.config import Config
 from svg_tf.data.dataset import make_dataset
+from svg_tf.data.errors import DataError
 from svg_tf.models.svg import SVG
 from svg_tf.training import checkpoints, distribution, loop, run
-from svg_tf.training.callbacks import EpochLog, Previews
-from svg_tf.training.optimizer import Adam
-from svg_tf.training.progress import ProgressBar, StartUp
-from svg_tf.training.rendezvous import PeerError
-from svg_tf.training.schedules import LearningRate
+from svg_tf.training.callbacks import EpochLog, FiniteLoss, Futures, NonFiniteError, Progress, Saver
+from svg_tf.training.distribution import PeerError
+from svg_tf.training.optimizer import Adam, LossScaleOptimizer
+from svg_tf.training.schedules import LearningRate, Schedule
 
-BEST_LOSS = "progress/best_val_loss"
-_SHOWN_CLIPS = 3
+__all__ = ["NonFiniteError", "PeerError", "compiled_model", "dry_run", "train"]
 
 
-class NonFiniteError(ArithmeticError):
-    """The loss or a weight is no longer a number; the message names the last good checkpoint."""
+def train(config: Config, began: float | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> SVG:
+    """Train a run to the end of its epochs, from its latest checkpoint if there is one, and return the model.
 
-
-def train(config: Config, began: float | None = None) -> SVG:
-    """Trains until config.epochs are done, from where the run stands, and returns the model.
-
-    SIGINT and SIGTERM end it after the step at hand, with a checkpoint. Of several processes (config.strategy) all
-    read and the chief writes.
+    SIGINT and SIGTERM end the training after the current step, with a checkpoint. With several processes
+    (config.strategy), each reads its share of the data and the chief writes.
 
     Args:
-        config: the run's.
-        began: time.monotonic() when the program began, to tell what it takes up to the first step; None: now.
+        config: the configuration of the run.
+        began: `time.monotonic()` when the program started; None: now.
+        callbacks: further Keras callbacks, called in every process. They see the logs of `fit` and the scores
+            val_best_psnr and val_mean_psnr.
 
     Raises:
-        ConfigError: the run's folder holds another configuration, or config.strategy cannot be had.
-        PeerError: another process is not there, is gone or was told to stop.
-        DataError: the data is missing or broken.
-        CheckpointError: the run's checkpoints cannot be read or do not fit.
+        ConfigError: the folder holds another run, or config.strategy does not fit the machine.
+        PeerError: another process did not start, is gone or was stopped.
+        DataError: the data is missing or damaged.
+        CheckpointError: the checkpoints cannot be read or are of another model.
         NonFiniteError: the loss is not finite; the last good checkpoint is kept.
     """
-    start_up = StartUp(began)
     strategy = distribution.make_strategy(config)
     with distribution.peers_needed(strategy):
-        return _train(config, strategy, start_up)
+        return _train(config, strategy, time.monotonic() if began is None else began, callbacks)
 
 
-def _train(config: Config, strategy: tf.distribute.Strategy, start_up: StartUp) -> SVG:
-    def data(split: str, first_step: int = 0) -> tf.data.Dataset:
-        return strategy.distribute_datasets_from_function(
-            lambda context: make_dataset(config, split, first_step, context=context)
-        )
-
+def _train(
+    config: Config, strategy: tf.distribute.Strategy, began: float, callbacks: Sequence[keras.callbacks.Callback]
+) -> SVG:
+    validation_data = _distributed(config, strategy, "validation")
+    clips = next(iter(make_dataset(config, "validation"))).numpy()  # missing data fails before a folder is made
     chief = distribution.is_chief(strategy)
-    train_data, validation_data = data("train"), data("validation")  # fails before a folder is made
     if chief:
         run.open_run(config)
-    start_up.done("data")
     with strategy.scope():
         model = compiled_model(config)
-    variables = checkpoints.named_variables(model, training_state=True)
-    arrays = checkpoints.restore_latest(config.run_dir, variables)
-    first_step = int(model.updates.numpy())
-    if first_step >= config.total_steps:
+    saver, scores = Saver(config, clips), Futures(config, clips)
+    scores.set_model(model)
+    arrays = checkpoints.restore_latest(config.run_dir, checkpoints.named_variables(model, training_state=True))
+    if saver.restore(arrays):
+        saver.best = _score_of_best(model, config, saver, scores, validation_data)
+    first_step = int(model.step.numpy()) // config.gradient_accumulation_steps
+    if first_step >= config.total_steps and not saver.validation_due:
         logging.info("%s is trained: %d of %d steps", config.run_dir, first_step, config.total_steps)
         return model
-    if arrays is None:
-        logging.info("training %s: %d steps", config.run_dir, config.total_steps)
-    else:
-        logging.info("resuming %s at step %d of %d", config.run_dir, first_step, config.total_steps)
-        train_data = data("train", first_step)
-    start_up.done("model")
-    saver = Saver(config, best_loss=float((arrays or {}).get(BEST_LOSS, math.inf)))
-    callbacks = [FiniteLoss(config), saver]
+    logging.info(
+        "%s %s at step %d of %d",
+        "training" if arrays is None else "resuming",
+        config.run_dir,
+        first_step,
+        config.total_steps,
+    )
     with contextlib.ExitStack() as stack:
+        first = [scores]
         if chief:
-            bar = stack.enter_context(contextlib.closing(ProgressBar(config, first_step, start_up)))
-            shown = next(iter(make_dataset(config, "validation"))).numpy()[:_SHOWN_CLIPS]
-            callbacks[1:1] = [EpochLog(config, first_step), Previews(config, shown), bar]
+            writer = tf.summary.create_file_writer(os.path.join(config.run_dir, "logs"))
+            bar = stack.enter_context(contextlib.closing(Progress(config, first_step, began)))
+            first = [Futures(config, clips, writer), EpochLog(config, first_step, writer), bar]
         stack.enter_context(_stop_on_signal(saver))
-        loop.fit(model, config, train_data, validation_data, callbacks)
-        distribution.any_process(strategy, False)  # none leaves while the chief still writes: that would end it
-    if saver.stopped and not saver.asked:
-        raise PeerError(f"another process was told to stop, and step {saver.step} is saved; start all again to go on")
+        loop.fit(
+            model,
+            config,
+            _distributed(config, strategy, "train", first_step),
+            validation_data,
+            [FiniteLoss(config), *first, *callbacks, saver],
+            saver.validation_due,
+        )
+        distribution.any_process(strategy, False)  # wait for the chief: a process that leaves would end it
+    if saver.stopped and not saver.stop_requested:
+        raise PeerError(f"Another process was stopped, and step {saver.step} is saved. Start all again to continue.")
     if saver.stopped:
-        logging.info("stopped at step %d; the same command goes on from there", saver.step)
+        logging.info("stopped at step %d; repeat the command to continue", saver.step)
     return model
 
 
 def compiled_model(config: Config) -> SVG:
-    """A new model with its optimizer, ready for fit."""
-    model = SVG(config)
-    optimizer = Adam(
-        LearningRate(config.learning_rate, config.learning_rate_schedule, config.warmup_steps, config.total_steps),
+    """Return a new model with its optimizer, schedules and number format, ready for `fit`."""
+    parts, total = config.gradient_accumulation_steps, config.total_steps
+    rate: float | LearningRate = config.learning_rate
+    if config.learning_rate_schedule != "constant" or config.warmup_steps:
+        rate = LearningRate(config.learning_rate, config.learning_rate_schedule, config.warmup_steps, total, parts)
+    optimizer: keras.optimizers.Optimizer = Adam(
+        rate,
         beta_1=0.9,
         epsilon=1e-8,
         global_clipnorm=config.clip_norm or None,
+        gradient_accumulation_steps=parts if parts > 1 else None,
         name="adam",
     )
     if config.mixed_precision == "float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale")
-    model.compile(optimizer, jit_compile=use_jit(config), auto_scale_loss=False)
+        optimizer = LossScaleOptimizer(optimizer, name="loss_scale")
+    kind = "linear" if config.scheduled_sampling_warmup_steps else "constant"
+    model = run.model_from_config(config)
+    model.compile(
+        optimizer,
+        beta=Schedule(config.beta, config.beta_schedule, config.beta_warmup_steps, total, config.beta_cycles, parts),
+        scheduled_sampling=config.scheduled_sampling
+        and Schedule(config.scheduled_sampling, kind, config.scheduled_sampling_warmup_steps, steps_per_update=parts),
+        jit_compile=use_jit(config),
+        auto_scale_loss=False,  # the scaling is chosen above
+    )
     optimizer.build(model.trainable_variables)
     return model
 
 
 def use_jit(config: Config) -> bool:
-    """Whether to compile the training step by XLA.
+    """Return whether to compile the training step with XLA; auto: on one GPU.
 
-    auto means on one GPU only. On two CPU cores a step of the SM-MNIST recipe with 8 clips took 1.12 s compiled and
-    0.65 s plain, and the first one 8.1 s and 3.5 s. Narrow networks gain: the demo's took 0.06 s and 0.09 s.
+    On two CPU cores a step of the SM-MNIST recipe with 8 clips took 1.12 s with XLA and 0.65 s without, the first one
+    8.1 s and 3.5 s. Narrow networks gain: a step of the demo took 0.06 s instead of 0.09 s.
     """
     if config.jit_compile == "auto":
         return not tf.distribute.has_strategy() and bool(tf.config.list_physical_devices("GPU"))
     return config.jit_compile == "true"
 
 
-class FiniteLoss(keras.callbacks.Callback):
-    """Ends training as soon as the loss is not finite, before anything is saved.
+def dry_run(config: Config) -> str:
+    """Train one step without writing anything; return the configuration, sizes, time and peak memory as text.
 
-    In float16 a step whose gradient overflows is skipped and the loss scaled down. That is no error until the loss is
-    made smaller than it is: then no step would ever be made again.
+    Without data, the step is trained on black frames.
     """
+    import resource
 
-    def __init__(self, config: Config):
-        super().__init__()
-        self._run_dir = config.run_dir
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._check(logs, "loss")
-        scale = getattr(self.model.optimizer, "dynamic_scale", None)
-        if scale is not None and float(scale) < 1.0:
-            step = int(self.model.updates.numpy())
-            raise NonFiniteError(_not_finite(self._run_dir, f"the gradient in float16 at step {step}"))
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._check(logs, "val_loss")
-
-    def _check(self, logs: dict[str, float], name: str) -> None:
-        if not math.isfinite(logs[name]):
-            values = ", ".join(f"{name} {value}" for name, value in logs.items())
-            raise NonFiniteError(
-                _not_finite(self._run_dir, f"{name} at step {int(self.model.updates.numpy())} ({values})")
-            )
-
-
-class Saver(keras.callbacks.Callback):
-    """Checkpoints: every checkpoint_every steps, at every epoch's end, and the best by the validation loss."""
-
-    def __init__(self, config: Config, best_loss: float):
-        super().__init__()
-        self.asked = False  # this process was told to stop
-        self.stopped = False  # one of all processes was
-        self._config = config
-        self._best_loss = best_loss
-
-    @property
-    def step(self) -> int:
-        """Updates made."""
-        return int(self.model.updates.numpy())
-
-    def on_train_batch_end(self, batch, logs=None):
-        at_epoch_end = self.step % self._config.steps_per_epoch == 0
-        if at_epoch_end:
-            return  # saved after validation
-        self._agree_to_stop()
-        if self.stopped or self.step % self._config.checkpoint_every == 0:
-            self._save(checkpoints.path_of(self._config.run_dir, self.step))
-
-    def on_epoch_end(self, epoch, logs=None):
-        if logs["val_loss"] < self._best_loss:
-            self._best_loss = logs["val_loss"]
-            self._save(os.path.join(checkpoints.folder(self._config.run_dir), checkpoints.BEST))
-        self._save(checkpoints.path_of(self._config.run_dir, self.step))
-        self._agree_to_stop()
-
-    def _agree_to_stop(self) -> None:
-        self.stopped = distribution.any_process(self.model.distribute_strategy, self.asked)
-        self.model.stop_training = self.stopped
-
-    def _save(self, path: str) -> None:
-        variables = checkpoints.named_variables(self.model, training_state=True)
-        # In all processes: the metrics are the sums of what each of them holds.
-        arrays = {name: variable.numpy() for name, variable in variables.items()}
-        if not distribution.is_chief(self.model.distribute_strategy):
-            return
-        if math.isfinite(self._best_loss):  # there was a validation
-            arrays[BEST_LOSS] = np.float64(self._best_loss)
-        try:
-            checkpoints.save(path, arrays)
-        except checkpoints.CheckpointError as error:
-            raise NonFiniteError(_not_finite(self._config.run_dir, str(error).split(" is not finite")[0])) from None
-        checkpoints.prune(self._config.run_dir, self._config.keep_checkpoints)
+    lines = ["configuration", *("  " + line for line in config.to_json().splitlines()[1:-1])]
+    size = config.batch_size // config.gradient_accumulation_steps
+    try:
+        batch = next(iter(make_dataset(_part(config), "train")))
+        values = f"{int(tf.reduce_min(batch))} to {int(tf.reduce_max(batch))}"
+        lines.append(f"batch: uint8 {list(batch.shape)}, values {values}")
+    except DataError as error:
+        shape = [size, config.n_frames, config.image_width, config.image_width, config.channels]
+        batch = tf.zeros(shape, tf.uint8)
+        lines.append(f"no data: {error}")
+    model = compiled_model(config)
+    lines.append("trainable parameters")
+    for name in ("encoder", "decoder", "frame_predictor", "posterior", "prior"):
+        network = getattr(model, name)
+        weights = network.trainable_weights if network is not None else []
+        lines.append(f"  {name:<16}{sum(int(np.prod(weight.shape)) for weight in weights):>14,}")
+    lines.append(f"  {'total':<16}{sum(int(np.prod(weight.shape)) for weight in model.trainable_weights):>14,}")
+    step = loop.on_all_replicas(model, model.train_step)
+    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    for name in ("first step", "second step"):
+        began = time.monotonic()
+        for _ in range(config.gradient_accumulation_steps):
+            step(batches)
+        lines.append(f"{name}: {time.monotonic() - began:.2f} s")
+    if tf.config.list_physical_devices("GPU"):
+        peak, where = tf.config.experimental.get_memory_info("GPU:0")["peak"], "GPU memory"
+    else:
+        peak, where = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "memory of the process"
+    return "\n".join([*lines, f"peak {where}: {peak / 2**20:,.0f} MiB"]) + "\n"
 
 
-def _not_finite(run_dir: str, what: str) -> str:
-    saved = checkpoints.steps(run_dir)
-    kept = (
-        f"the last good checkpoint, {checkpoints.path_of(run_dir, saved[-1])}, is kept" if saved else "none was saved"
+def _part(config: Config) -> Config:
+    """Return the configuration with the batches of one training step, a part of an optimizer step."""
+    parts = config.gradient_accumulation_steps
+    return config.replace(batch_size=config.batch_size // parts, gradient_accumulation_steps=1)
+
+
+def _distributed(config: Config, strategy: tf.distribute.Strategy, split: str, first_step: int = 0) -> tf.data.Dataset:
+    part = _part(config) if split == "train" else config.replace(gradient_accumulation_steps=1)
+    first = first_step * config.gradient_accumulation_steps
+    return strategy.distribute_datasets_from_function(
+        lambda context: make_dataset(part, split, first, context=context)
     )
-    return f"{what} is not finite; {kept}; try a lower --learning_rate or a --clip_norm in a new --run_dir"
+
+
+def _score_of_best(
+    model: SVG, config: Config, saver: Saver, scores: Futures, validation_data: tf.data.Dataset
+) -> float:
+    """Return the score of the best checkpoint so far under today's configuration and data."""
+    path = os.path.join(checkpoints.folder(config.run_dir), checkpoints.BEST)
+    if not os.path.exists(path):
+        return math.inf
+    state = checkpoints.named_variables(model, training_state=True)
+    current = {name: variable.numpy() for name, variable in state.items()}
+    try:
+        checkpoints.load_weights(model, config.run_dir, "best")
+    except checkpoints.CheckpointError as error:
+        logging.warning("%s The best checkpoint is chosen anew.", error)
+        return math.inf
+    logging.info("the validation has changed: scoring %s again", path)
+    logs = loop.validate(model, loop.on_all_replicas(model, model.test_step), validation_data, config.validation_steps)
+    score = saver.score({f"val_{name}": value for name, value in logs.items()} | scores.scores()[0])
+    checkpoints.assign(state, current, path)
+    return score
 
 
 @contextlib.contextmanager
 def _stop_on_signal(saver: Saver) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for a stop after the step at hand; a second one of a kind ends the program at once."""
+    """Let SIGINT and SIGTERM stop the training after the current step; a second one ends the program at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def ask(number, _frame):
+    def request_stop(number, _frame):
         logging.info("%s: saving after this step", signal.Signals(number).name)
-        saver.asked = True
+        saver.stop_requested = True
         signal.signal(number, previous[number])
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
