@@ -141,10 +141,12 @@ def test_a_wrong_folder_names_the_expected_files_and_is_left_unchanged(tmp_path)
         KTH(CONFIG.replace(data_dir=str(tmp_path / "none")), "train")
     assert not list(tmp_path.iterdir())
     video_files.write_kth(tmp_path, "person01_walking_d1", 9)
-    with pytest.raises(DataError, match="has no 00sequences.txt; get it from https.*--kth_clips=whole"):
+    with pytest.raises(
+        DataError, match="has no 00sequences.txt with lines such as .*; get it from https.*--kth_clips=whole"
+    ):
         KTH(config, "train")
     (tmp_path / "00sequences.txt").write_text("<html>Not found</html>")
-    with pytest.raises(DataError, match="has no lines such as"):
+    with pytest.raises(DataError, match="has no 00sequences.txt with lines"):
         KTH(config, "train")
     with pytest.raises(DataError, match="split is 'eval'"):
         KTH(config, "eval")

@@ -66,7 +66,7 @@ def test_a_missing_split_is_reported_and_no_split_is_an_error(config, tmp_path):
     assert not (tmp_path / "out" / "videos_test.png").exists()
     for path in (tmp_path / "data" / "svg_tf_cache").rglob("*.npy"):
         path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match="cannot be read: .*; remove it to decode the video again"):
+    with pytest.raises(DataError, match="none of .* is damaged in the cache .*; remove .*npy to decode it again"):
         description.describe(config, str(tmp_path / "out"))
     with pytest.raises(DataError, match="is not a folder"):
         description.describe(config.replace(data_dir=str(tmp_path / "none")), str(tmp_path))

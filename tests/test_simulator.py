@@ -99,7 +99,7 @@ def test_a_future_depends_on_its_seed_and_clip_alone():
 
 
 def test_the_truth_is_as_likely_as_any_other_future():
-    """After a hit in the first frame, 21 velocities are equally likely, and one of them leads to the true next frame."""
+    """After a hit in the first frame, 21 velocities are equally likely; one of them leads to the true next frame."""
     config, shares = CONFIG.replace(n_eval=6, num_digits=1), []
     source = MovingMNIST(config, "test")
     clips, truths = tf.nest.map_structure(lambda x: x.numpy(), source.frames_and_truth(tf.range(60, dtype=tf.int64)))
