@@ -128,6 +128,13 @@ class Config:
         ("last", "original", "every"),
     )
 
+    recurrence: str = _field(
+        "vector",
+        "vector (as published: code vectors, LSTMs) or conv (8x8 code maps, a convolutional LSTM as frame predictor)",
+        ("vector", "conv"),
+    )
+    conv_filters: int = _field(32, "channels of each convolutional LSTM layer, with --recurrence=conv", least=1)
+
     # The optimization.
     batch_size: int = _field(100, "clips per training step", least=1)
     learning_rate: float = _field(0.002, "peak learning rate of Adam; greater than 0")

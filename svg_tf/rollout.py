@@ -21,7 +21,7 @@ Nested = tuple  # of tensors, the state of a recurrent network
 class State(NamedTuple):
     """Everything that the next frame depends on, besides noise."""
 
-    h: tf.Tensor  # code of the frame before, float32 [N, G]
+    h: tf.Tensor  # code of the frame before, float32 [N, G], or a map [N, h, w, G]
     predictor: Nested
     prior: Nested  # empty unless the prior is learned
     skip_terms: tuple[tf.Tensor, ...]  # projected skips [1, B, ...]; [S, B, ...] with skip_frame="every"
@@ -142,7 +142,7 @@ def predict_frame(model: "SVG", state: State, noise: tf.Tensor) -> tuple[tf.Tens
 def encode_frame(model: "SVG", state: State, frame: tf.Tensor) -> State:
     """Encode a frame, float32 [B, S, H, W, C] in [0, 1], as the input of the next step."""
     h, skips = model.encode(tf.transpose(frame, [1, 0, 2, 3, 4]))  # [S, B, G]
-    state = state._replace(h=tf.reshape(h, tf.shape(state.h)))
+    state = state._replace(h=tf.reshape(h, [-1, *h.shape[2:]]))
     if model.own_skips is None:
         state = state._replace(skip_terms=tuple(model.decoder.project_skips(skips)))
     return state

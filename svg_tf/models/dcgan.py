@@ -21,18 +21,22 @@ class Encoder(Configured):
         g_dim: int,
         base_width: int,
         *,
+        map_code: bool = False,
         remat: bool = False,
         seed: int | SeedGenerator | None = None,
         **kwargs,
     ):
-        arguments = {"image_size": image_size, "g_dim": g_dim, "base_width": base_width, "remat": remat}
+        """Create the layers; with map_code the code is the 8x8 map of the last stages left, not a vector."""
+        arguments = {"image_size": image_size, "g_dim": g_dim, "base_width": base_width}
+        arguments |= {"map_code": map_code, "remat": remat}
         super().__init__(arguments, seed=seed, **kwargs)
         self.remat = remat
         self.stages: list[keras.layers.Layer] = [
             ConvBlock(width, 4, 2, seed=seed, dtype=self.dtype_policy, name=f"stage_{index}")
-            for index, width in enumerate(stage_widths(image_size, base_width))
+            for index, width in enumerate(_widths(image_size, base_width, map_code))
         ]
-        self.head = CodeHead(g_dim, seed=seed, dtype=self.dtype_policy, name="head")
+        self.code_width = _widths(image_size, base_width, map_code)[-1] if map_code else g_dim
+        self.head = None if map_code else CodeHead(g_dim, seed=seed, dtype=self.dtype_policy, name="head")
 
     def call(
         self, frames: tf.Tensor, training: bool = False, skip_rows: tf.Tensor | None = None
@@ -48,7 +52,7 @@ class Encoder(Configured):
             maps = rematerialize(partial(stage, training=training), maps, remat=self.remat and training)
             maps, skip = with_leading_rows(maps, skip_rows)
             skips.append(skip)
-        return self.head(maps, training=training), skips
+        return maps if self.head is None else self.head(maps, training=training), skips
 
 
 @keras.saving.register_keras_serializable(package="svg_tf.dcgan")
@@ -64,16 +68,19 @@ class Decoder(Configured):
         channels: int,
         base_width: int,
         *,
+        map_code: bool = False,
         remat: bool = False,
         seed: int | SeedGenerator | None = None,
         **kwargs,
     ):
-        arguments = {"image_size": image_size, "channels": channels, "base_width": base_width, "remat": remat}
+        """Create the layers; with map_code, g is an 8x8 map, not a vector."""
+        arguments = {"image_size": image_size, "channels": channels, "base_width": base_width}
+        arguments |= {"map_code": map_code, "remat": remat}
         # No autocast: the skip term of the last, float32, stage must stay float32.
         super().__init__(arguments, seed=seed, **{"autocast": False, **kwargs})
         self.remat = remat
-        widths = stage_widths(image_size, base_width)
-        self.stem = CodeStem(widths[-1], seed=seed, dtype=self.dtype_policy, name="stem")
+        widths = _widths(image_size, base_width, map_code)
+        self.stem = None if map_code else CodeStem(widths[-1], seed=seed, dtype=self.dtype_policy, name="stem")
         # From 4x4 up; the last layer produces the pixels and is float32 in every compute dtype.
         stages = list(reversed(range(len(widths) - 1)))
         self.convs = [
@@ -93,7 +100,8 @@ class Decoder(Configured):
 
         N is time steps or samples. The first K of N have skips of their own; the others share the last.
         """
-        maps = self.stem(tf.reshape(g, [-1, g.shape[-1]]), training=training)
+        maps = tf.reshape(g, [-1, *g.shape[2:]])
+        maps = maps if self.stem is None else self.stem(maps, training=training)
         for conv, norm, term in zip(self.convs, self.norms, skip_terms, strict=False):
 
             def stage(maps, term, conv=conv, norm=norm):
@@ -102,3 +110,9 @@ class Decoder(Configured):
             maps = rematerialize(stage, maps, term, remat=self.remat and training)
         frames = tf.sigmoid(self.pixels(maps, skip_terms[-1]))
         return tf.reshape(frames, [tf.shape(g)[0], tf.shape(g)[1], *frames.shape[1:]])
+
+
+def _widths(image_size: int, base_width: int, map_code: bool) -> list[int]:
+    """Return the channels of the stages: down to 4x4 for a code vector, to 8x8 for a code map."""
+    widths = stage_widths(image_size, base_width)
+    return widths[:-1] if map_code else widths

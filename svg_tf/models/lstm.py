@@ -52,9 +52,24 @@ class LSTM(Configured):
         """Return zeros, float32 [N, R] twice."""
         return tf.zeros([batch_size, self.units]), tf.zeros([batch_size, self.units])
 
-    def call(self, inputs: tf.Tensor, state: LSTMState) -> tuple[tf.Tensor, LSTMState]:
-        """Map inputs float32 [T, N, F] and a state to outputs float32 [T, N, R] and the last state."""
-        gates = tf.einsum("tnf,fg->tng", inputs, self.kernel.value) + self.bias  # [T, N, 4R]
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the inputs' part of the gates of all time steps: float32 [T, N, F] -> [T, N, 4R]."""
+        return tf.einsum("tnf,fg->tng", inputs, self.kernel.value) + self.bias
+
+    def recur(self, hidden: tf.Tensor) -> tf.Tensor:
+        """Return the hidden state's part of the gates: float32 [N, R] -> [N, 4R]."""
+        return tf.matmul(hidden, self.recurrent_kernel.value)
+
+    def call(
+        self, inputs: tf.Tensor, state: LSTMState, gate_terms: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, LSTMState]:
+        """Map inputs float32 [T, N, F] and a state to outputs float32 [T, N, R] and the last state.
+
+        gate_terms, float32 [T, N, 4R], are added to the gates before their activations.
+        """
+        gates = self.project(inputs)
+        if gate_terms is not None:
+            gates += gate_terms
         if gates.shape[0] == 1:
             state = self.step(state, gates[0])
             return state[0][tf.newaxis], state
@@ -70,13 +85,36 @@ class LSTM(Configured):
     def step(self, state: LSTMState, projected_inputs: tf.Tensor) -> LSTMState:
         """Return the next state for a state and the inputs' part of the gates, float32 [N, 4R]."""
         hidden, cell = state
-        gates = projected_inputs + tf.matmul(hidden, self.recurrent_kernel.value)
+        gates = projected_inputs + self.recur(hidden)
         input_gate, forget_gate, candidate, output_gate = tf.split(gates, 4, axis=-1)
         cell = tf.sigmoid(forget_gate) * cell + tf.sigmoid(input_gate) * tf.tanh(candidate)
         return tf.sigmoid(output_gate) * tf.tanh(cell), cell
 
 
-class LSTMStack(Configured):
+class Stack(Configured):
+    """LSTM layers on top of one another."""
+
+    cells: list[LSTM]
+
+    def initial_state(self, batch_size: int | tf.Tensor) -> StackState:
+        """Return the state before the first frame: zeros, two tensors per layer."""
+        return tuple(cell.initial_state(batch_size) for cell in self.cells)
+
+    def run_cells(
+        self, inputs: tf.Tensor, state: StackState, gate_terms: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, StackState]:
+        """Map inputs [T, N, ...] and a state to the top layer's outputs and the next state.
+
+        gate_terms are added to the gates of the first layer.
+        """
+        outputs, states = inputs, []
+        for cell, cell_state in zip(self.cells, state, strict=True):
+            outputs, cell_state = cell(outputs, cell_state, gate_terms=None if states else gate_terms)
+            states.append(cell_state)
+        return outputs, tuple(states)
+
+
+class LSTMStack(Stack):
     """A linear embedding and a stack of LSTM layers: float32 [T, N, F] -> float32 [T, N, R]."""
 
     def __init__(
@@ -95,18 +133,6 @@ class LSTMStack(Configured):
         for layer in [*self.cells, *self.heads]:
             layer.build(hidden_shape)
 
-    def initial_state(self, batch_size: int | tf.Tensor) -> StackState:
-        """Return the state before the first frame: zeros, two float32 [N, R] per layer."""
-        return tuple(cell.initial_state(batch_size) for cell in self.cells)
-
-    def hidden(self, inputs: tf.Tensor, state: StackState) -> tuple[tf.Tensor, StackState]:
-        """Map inputs float32 [T, N, F] and a state to the top layer's outputs float32 [T, N, R] and the next state."""
-        outputs, states = self.embed(inputs), []
-        for cell, cell_state in zip(self.cells, state, strict=True):
-            outputs, cell_state = cell(outputs, cell_state)
-            states.append(cell_state)
-        return outputs, tuple(states)
-
 
 @keras.saving.register_keras_serializable(package="svg_tf")
 class GaussianLSTM(LSTMStack):
@@ -118,9 +144,15 @@ class GaussianLSTM(LSTMStack):
         self.logvar = _linear(z_dim, seed, "logvar")
         self.heads = [self.mean, self.logvar]
 
+    def build(self, input_shape):
+        super().build([*input_shape[:2], math.prod(input_shape[2:])])
+
     def call(self, h: tf.Tensor, state: StackState) -> tuple[Gaussian, StackState]:
-        """Map codes float32 [T, N, G] and a state to (mean, logvar) float32 [T, N, Z] each and the next state."""
-        outputs, state = self.hidden(h, state)
+        """Map codes float32 [T, N, G] and a state to (mean, logvar) float32 [T, N, Z] each and the next state.
+
+        Code maps, [T, N, h, w, G], are flattened.
+        """
+        outputs, state = self.run_cells(self.embed(_flatten(h)), state)
         return (self.mean(outputs), self.logvar(outputs)), state
 
 
@@ -142,8 +174,19 @@ class FramePredictor(LSTMStack):
     def call(self, h: tf.Tensor, z: tf.Tensor | None, state: StackState) -> tuple[tf.Tensor, StackState]:
         """Map codes float32 [T, N, G], z [T, N, Z] (None: no latent) and a state to g [T, N, G] in (-1, 1), state."""
         inputs = h if z is None else tf.concat([h, z], axis=-1)  # [T, N, G + Z]
-        outputs, state = self.hidden(inputs, state)
+        outputs, state = self.run_cells(self.embed(inputs), state)
         return tf.tanh(self.code(outputs)), state
+
+
+def _flatten(h: tf.Tensor) -> tf.Tensor:
+    """Reshape [T, N, ...] to [T, N, F]."""
+    return h if h.shape.rank == 3 else tf.reshape(h, [*leading_shape(h), math.prod(h.shape[2:])])
+
+
+def leading_shape(x: tf.Tensor) -> list:
+    """Return T and N of a tensor [T, N, ...], as integers where they are static."""
+    shape = tf.shape(x)
+    return [size if size is not None else shape[axis] for axis, size in enumerate(x.shape[:2])]
 
 
 def _linear(units: int, seed: int | SeedGenerator | None, name: str) -> keras.layers.Dense:

@@ -35,11 +35,14 @@ class Encoder(Configured):
         g_dim: int,
         base_width: int,
         *,
+        map_code: bool = False,
         remat: bool = False,
         seed: int | SeedGenerator | None = None,
         **kwargs,
     ):
-        arguments = {"image_size": image_size, "g_dim": g_dim, "base_width": base_width, "remat": remat}
+        """Create the layers; with map_code the code is the 8x8 map of the last stages left, not a vector."""
+        arguments = {"image_size": image_size, "g_dim": g_dim, "base_width": base_width}
+        arguments |= {"map_code": map_code, "remat": remat}
         super().__init__(arguments, seed=seed, **kwargs)
         self.remat = remat
         self.stages: list[list[keras.layers.Layer]] = [
@@ -49,7 +52,8 @@ class Encoder(Configured):
             ]
             for stage, width in enumerate(stage_widths(image_size, base_width))
         ]
-        self.head = CodeHead(g_dim, seed=seed, dtype=self.dtype_policy, name="head")
+        self.code_width = stage_widths(image_size, base_width)[-1] if map_code else g_dim
+        self.head = None if map_code else CodeHead(g_dim, seed=seed, dtype=self.dtype_policy, name="head")
 
     def call(
         self, frames: tf.Tensor, training: bool = False, skip_rows: tf.Tensor | None = None
@@ -66,8 +70,8 @@ class Encoder(Configured):
                 maps = rematerialize(partial(block, training=training), maps, remat=self.remat and training)
             maps, skip = with_leading_rows(maps, skip_rows)
             skips.append(skip)
-            maps = tf.nn.max_pool2d(maps, 2, 2, padding="VALID")
-        return self.head(maps, training=training), skips
+            code_map, maps = maps, tf.nn.max_pool2d(maps, 2, 2, padding="VALID")
+        return code_map if self.head is None else self.head(maps, training=training), skips
 
 
 @keras.saving.register_keras_serializable(package="svg_tf.vgg")
@@ -83,16 +87,19 @@ class Decoder(Configured):
         channels: int,
         base_width: int,
         *,
+        map_code: bool = False,
         remat: bool = False,
         seed: int | SeedGenerator | None = None,
         **kwargs,
     ):
-        arguments = {"image_size": image_size, "channels": channels, "base_width": base_width, "remat": remat}
+        """Create the layers; with map_code, g is an 8x8 map, not a vector."""
+        arguments = {"image_size": image_size, "channels": channels, "base_width": base_width}
+        arguments |= {"map_code": map_code, "remat": remat}
         super().__init__(arguments, seed=seed, **kwargs)
         self.remat = remat
         policy = self.dtype_policy
         widths = stage_widths(image_size, base_width)
-        self.stem = CodeStem(widths[-1], seed=seed, dtype=policy, name="stem")
+        self.stem = None if map_code else CodeStem(widths[-1], seed=seed, dtype=policy, name="stem")
         self.joins, self.norms = [], []
         self.blocks: list[list[keras.layers.Layer]] = []
         # From 8x8 up. A stage has as many convolutions as its counterpart in the encoder and ends with the width of the
@@ -122,11 +129,14 @@ class Decoder(Configured):
         N is time steps or samples. The first K of N have skips of their own; the others share the last.
         """
         remat = self.remat and training
-        maps = self.stem(tf.reshape(g, [-1, g.shape[-1]]), training=training)
+        maps = tf.reshape(g, [-1, *g.shape[2:]])
+        maps = maps if self.stem is None else self.stem(maps, training=training)
         for join, norm, blocks, term in zip(self.joins, self.norms, self.blocks, skip_terms, strict=True):
 
             def start(maps, term, join=join, norm=norm):
-                return leaky_relu(norm(join(_upsample(maps), term), training=training))
+                # A code map has the size of the lowest stage already.
+                upsampled = maps if maps.shape[1] == term.shape[2] else _upsample(maps)
+                return leaky_relu(norm(join(upsampled, term), training=training))
 
             maps = rematerialize(start, maps, term, remat=remat)
             for block in blocks:
