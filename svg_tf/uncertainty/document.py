@@ -71,7 +71,7 @@ def compose(
 def _row(steps: Steps, hit: int) -> list[str]:
     remark = {hit: ", hit", hit + 1: ", turn"}.get(steps.frame, "")
     value = "not measured" if steps.distance is None else f"{steps.distance:.2f} px, {steps.found:.0%} found"
-    return [f"Energy distance of the steps in frame {steps.frame}{remark}", value, f"rules: {steps.same:.2f} px"]
+    return [f"Energy distance, frame {steps.frame}{remark}", value, f"two samples of the rules: {steps.same:.2f} px"]
 
 
 def _definitions(settings: Mapping[str, Any]) -> list[str]:

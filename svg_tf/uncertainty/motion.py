@@ -36,7 +36,7 @@ class Steps(NamedTuple):
 
 
 def find_hit(config: Config, n_clips: int) -> tuple[int, int]:
-    """Return the clip and frame of a wall hit, the first one of a digit and near the second predicted frame.
+    """Return the clip and frame of a wall hit: the first hit of a first digit, near the second predicted frame.
 
     Raises:
         ConfigError: no first digit hits a wall in the predicted frames.
@@ -48,7 +48,7 @@ def find_hit(config: Config, n_clips: int) -> tuple[int, int]:
     clips = np.flatnonzero(hits.any(axis=1))
     if not len(clips):
         raise ConfigError(f"no first digit hits a wall in {n_clips} clips; raise --n_sequences")
-    clip = clips[np.argmin(abs(first[clips] - 2))]
+    clip = min(clips, key=lambda clip: (abs(first[clip] - 2), hits[clip].sum()))  # without a second hit, if possible
     return int(clip), int(first[clip]) + config.n_past - 1
 
 
