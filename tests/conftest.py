@@ -97,3 +97,39 @@ def enliven(model, seed=0):
             value *= 0.1
         variable.assign(value.astype(np.float32))
     return model
+
+
+@pytest.fixture(scope="module")
+def kept_models():
+    """Let training.train reuse the models of earlier tests, with their first weights: tracing a step takes seconds."""
+    import functools
+
+    from svg_tf.training import loop
+    from svg_tf.training import train as training
+
+    def state(model):
+        return [
+            *model.variables,
+            *model.optimizer.variables,
+            *(v for metric in model.metrics for v in metric.variables),
+        ]
+
+    @functools.cache
+    def make(config):
+        model = original(config)
+        return model, [variable.numpy() for variable in state(model)]
+
+    def again(config):
+        same = {"run_dir": "any", "checkpoint_every": 1, "keep_checkpoints": 1, "validation_steps": 1}
+        if config.learning_rate_schedule == "constant":
+            same["epochs"] = 1
+        model, first = make(config.replace(**same))
+        for variable, value in zip(state(model), first, strict=True):
+            variable.assign(value)
+        return model
+
+    original = training.compiled_model
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "compiled_model", again)
+        patch.setattr(loop, "on_all_replicas", functools.cache(loop.on_all_replicas))
+        yield again

@@ -1,3 +1,5 @@
+"""A run from its configuration: what it writes, exact resume, signals, callbacks, errors."""
+
 import csv
 import os
 import random
@@ -7,6 +9,7 @@ import sys
 import textwrap
 import time
 
+import keras
 import numpy as np
 import pytest
 from conftest import SMALL
@@ -15,10 +18,17 @@ from PIL import Image
 from svg_tf.config import Config, ConfigError
 from svg_tf.training import checkpoints
 from svg_tf.training import train as training
+from svg_tf.training.callbacks import Saver
+
+pytestmark = pytest.mark.usefixtures("kept_models")
 
 
 def _latest(config):
     return checkpoints.read(checkpoints.path_of(config.run_dir, checkpoints.steps(config.run_dir)[-1]))
+
+
+def _best(config):
+    return checkpoints.read(os.path.join(checkpoints.folder(config.run_dir), checkpoints.BEST))
 
 
 def _assert_same(one, other):
@@ -36,34 +46,39 @@ def _losses(config):
     return [{name: value for name, value in row.items() if name != "clips_per_second"} for row in _rows(config)]
 
 
-@pytest.fixture
-def stop_at(monkeypatch):
-    """Makes training fail at the beginning of the step after `updates`, as a crash would."""
+class _At(keras.callbacks.Callback):
+    """Calls an action in a hook, at the number of steps made."""
 
-    def arm(updates):
-        original = training.Saver.on_train_batch_begin
+    def __init__(self, step, hook, action):
+        super().__init__()
 
-        def crash(self, batch, logs=None):
-            if int(self.model.updates) == updates:
-                monkeypatch.setattr(training.Saver, "on_train_batch_begin", original)
-                raise RuntimeError("crash")
+        def call(*_, **__):
+            if int(self.model.step) == step:
+                action()
 
-        monkeypatch.setattr(training.Saver, "on_train_batch_begin", crash)
-
-    return arm
+        setattr(self, hook, call)
 
 
-def test_a_run_writes_what_it_promises(small):
+def _crash():
+    raise RuntimeError("crash")
+
+
+def _terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_writes_checkpoints_logs_and_pictures(small):
     config = small()
     model = training.train(config)
-    assert int(model.updates) == 8
+    assert int(model.step) == 8
     assert checkpoints.steps(config.run_dir) == [4, 8]
     rows = _rows(config)
     assert [(row["epoch"], row["step"]) for row in rows] == [("1", "4"), ("2", "8")]
+    assert [float(row["learning_rate"]) for row in rows] == pytest.approx([0.002, 0.002])
     for row in rows:
         assert all(np.isfinite(float(value)) for value in row.values())
-    best = checkpoints.read(os.path.join(checkpoints.folder(config.run_dir), "best.npz"))
-    assert best["progress/best_val_loss"] == min(float(row["val_loss"]) for row in rows)
+        assert 0 < float(row["val_mean_psnr"]) <= float(row["val_best_psnr"])
+    assert _best(config)["progress/best"] == min(float(row["val_loss"]) for row in rows)
     for epoch in (1, 2):
         with Image.open(os.path.join(config.run_dir, "samples", f"epoch_{epoch:04d}.gif")) as gif:
             assert gif.n_frames == config.n_frames
@@ -80,15 +95,120 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize("crash", [3, *(pytest.param(step, marks=pytest.mark.slow) for step in (4, 5, 6))])
-def test_a_crashed_run_resumes_bit_for_bit(small, tmp_path, stop_at, whole, crash):
+def test_a_crashed_run_resumes_bit_for_bit(small, tmp_path, whole, crash):
     cut = small(run_dir=str(tmp_path / "cut"), checkpoint_every=2)
-    stop_at(crash)
     with pytest.raises(RuntimeError, match="crash"):
-        training.train(cut)
+        training.train(cut, callbacks=[_At(crash, "on_train_batch_begin", _crash)])
     assert checkpoints.steps(cut.run_dir)[-1] == {3: 2, 4: 4, 5: 4, 6: 6}[crash]
     training.train(cut)
     _assert_same(_latest(whole), _latest(cut))
     assert _losses(whole) == _losses(cut)
+
+
+def test_a_signal_in_the_last_step_of_an_epoch_saves_before_the_validation_which_the_resumed_run_makes(
+    small, tmp_path, whole
+):
+    cut, tested = small(run_dir=str(tmp_path / "cut")), []
+    count = _At(4, "on_test_begin", lambda: tested.append(1))
+    training.train(cut, callbacks=[_At(3, "on_train_batch_begin", _terminate), count])
+    assert (
+        not tested and checkpoints.steps(cut.run_dir) == [4] and not os.path.exists(cut.run_dir + "/logs/epochs.csv")
+    )
+    training.train(cut, callbacks=[count])
+    assert tested
+    _assert_same(_latest(whole), _latest(cut))
+    _assert_same(_best(whole), _best(cut))
+    assert _losses(whole) == _losses(cut)
+
+
+@pytest.mark.slow
+def test_gradient_accumulation_resumes_bit_for_bit_and_float16_too(small, tmp_path):
+    changes = {"batch_size": 4, "gradient_accumulation_steps": 2, "mixed_precision": "float16", "warmup_steps": 3}
+    whole, cut = (small(run_dir=str(tmp_path / name), checkpoint_every=1, **changes) for name in ("whole", "cut"))
+    training.train(whole)
+    with pytest.raises(RuntimeError, match="crash"):
+        training.train(
+            cut, callbacks=[_At(7, "on_train_batch_end", lambda: None), _At(6, "on_train_batch_begin", _crash)]
+        )
+    assert checkpoints.steps(cut.run_dir)[-1] == 3
+    assert int(training.train(cut).step) == 16
+    _assert_same(_latest(whole), _latest(cut))
+
+
+def test_the_hooks_are_those_of_fit_in_its_order(small, tiny, frames):
+    class Recorder(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.calls = []
+
+        def __getattribute__(self, name):
+            if name.startswith("on_") and "predict" not in name:
+                self.calls.append(name)
+            return super().__getattribute__(name)
+
+    ours, theirs = Recorder(), Recorder()
+    model = tiny()
+    model.compile()
+    clips = frames(model, batch=4)
+    model.fit(clips, batch_size=1, epochs=2, validation_data=clips[:1], callbacks=[theirs], verbose=0)
+    training.train(small(), callbacks=[ours])
+
+    def called(recorder):
+        calls = recorder.calls[recorder.calls.index("on_train_begin") :]
+        return [name for name in calls if name != "on_batch_end" and name != "on_batch_begin"]
+
+    assert called(ours) == called(theirs)
+
+
+def test_stock_callbacks_work(small, tmp_path):
+    config = small(epochs=4)
+    csv_path, best = tmp_path / "log.csv", tmp_path / "best.keras"
+    model = training.train(
+        config,
+        callbacks=[
+            keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=1, min_delta=1e9),
+            keras.callbacks.EarlyStopping(monitor="val_best_psnr", mode="max", patience=1, min_delta=1e9),
+            keras.callbacks.ModelCheckpoint(str(best), monitor="val_loss", save_best_only=True),
+            keras.callbacks.CSVLogger(str(csv_path)),
+            keras.callbacks.TensorBoard(str(tmp_path / "tensorboard")),
+        ],
+    )
+    assert int(model.step) == 8  # stopped after the second of four epochs
+    assert [row["learning_rate"] for row in _rows(config)] == pytest.approx(["0.002", "0.001"], abs=1e-8)
+    with open(csv_path, newline="") as file:
+        assert [float(row["val_loss"]) for row in csv.DictReader(file)] == [
+            float(r["val_loss"]) for r in _rows(config)
+        ]
+    saved = keras.models.load_model(str(best))
+    assert type(saved.optimizer).__name__ == "Adam" and int(saved.step) in (4, 8)
+    assert os.listdir(tmp_path / "tensorboard")
+
+
+@pytest.mark.parametrize("best_by", ["val_loss", "free_running"])
+def test_the_best_checkpoint_is_that_of_the_best_score(small, monkeypatch, best_by):
+    config = small(epochs=3, best_by=best_by)
+    scores = iter([3.0, 1.0, 2.0])
+    original = Saver.score
+    monkeypatch.setattr(Saver, "score", lambda self, logs: next(scores))
+    training.train(config)
+    assert int(_best(config)["model/svg/step"]) == 8 and _best(config)["progress/best"] == 1.0
+    saver, logs = Saver(config, np.zeros(1)), {"val_loss": 5.0, "val_best_psnr": 20.0}
+    assert original(saver, logs) == (5.0 if best_by == "val_loss" else -20.0)
+
+
+def test_the_best_score_is_measured_again_where_the_validation_has_changed(small, monkeypatch):
+    config = small(epochs=1)
+    training.train(config)
+    old = float(_best(config)["progress/best"])
+    measured = {}
+    original = Saver.score
+    monkeypatch.setattr(Saver, "score", lambda self, logs: measured.setdefault(len(measured), original(self, logs)))
+    longer = config.replace(epochs=2, validation_steps=3)
+    training.train(longer)
+    assert len(measured) == 2 and measured[0] != old  # the best one's, then the second epoch's
+    assert _best(longer)["progress/best"] == min(measured.values())
+    training.train(longer.replace(epochs=3))
+    assert len(measured) == 3  # like with like: nothing to measure again
 
 
 @pytest.mark.slow
@@ -101,74 +221,98 @@ def test_a_longer_run_goes_on_from_a_shorter_one(small, tmp_path):
     _assert_same(_latest(whole), _latest(parts))
 
 
-def test_a_finished_run_is_left_as_it_is(small):
-    config = small(epochs=1)
-    training.train(config)
-    before = _latest(config)
-    training.train(config)
-    _assert_same(before, _latest(config))
-
-
-def test_a_run_of_another_configuration_is_refused_by_the_fields_name(small):
-    config = small(epochs=1)
-    training.train(config)
+def test_a_finished_run_is_left_as_it_is_and_another_configuration_refused(whole):
+    before = _latest(whole)
+    training.train(whole)
+    _assert_same(before, _latest(whole))
     with pytest.raises(ConfigError, match="holds a run with beta=0.0001, not 0.5"):
-        training.train(config.replace(beta=0.5))
+        training.train(whole.replace(beta=0.5))
 
 
-def test_a_folder_that_is_no_run_is_refused(small, tmp_path):
-    (tmp_path / "precious.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="is not empty and holds no run"):
-        training.train(small(run_dir=str(tmp_path)))
+def test_a_damaged_latest_checkpoint_is_set_aside_and_the_run_goes_on_with_one_checkpoint_kept(small):
+    config = small(checkpoint_every=2)
+    with pytest.raises(RuntimeError, match="crash"):
+        training.train(config, callbacks=[_At(7, "on_train_batch_begin", _crash)])
+    os.truncate(checkpoints.path_of(config.run_dir, 6), 1000)
+    with pytest.raises(RuntimeError, match="crash"):
+        training.train(
+            config.replace(keep_checkpoints=1, checkpoint_every=1), callbacks=[_At(5, "on_train_batch_begin", _crash)]
+        )
+    names = set(os.listdir(checkpoints.folder(config.run_dir)))
+    assert names == {"best.npz", "step_00000005.npz", "step_00000006.npz.damaged"}
+    assert int(_latest(config)["model/svg/step"]) == 5
+
+
+def _poisoned(monkeypatch, poison):
+    original = training.compiled_model
+
+    def compiled_model(config):
+        model = original(config)
+        poison(model)
+        return model
+
+    monkeypatch.setattr(training, "compiled_model", compiled_model)
+
+
+def _nan_logs(monkeypatch, model, name):
+    step = getattr(model, name)
+    monkeypatch.setattr(
+        model, name, lambda frames: {key: value + np.float32(np.nan) for key, value in step(frames).items()}
+    )
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoint(small, monkeypatch):
     config = small(epochs=3)
     training.train(config.replace(epochs=1))
     good = _latest(config)
-    original = training.compiled_model
-
-    def poisoned(config):
-        model = original(config)
-        step = model.train_step
-
-        def train_step(frames):
-            logs = step(frames)
-            return {name: value + np.float32(np.nan) for name, value in logs.items()}
-
-        model.train_step = train_step
-        return model
-
-    monkeypatch.setattr(training, "compiled_model", poisoned)
-    with pytest.raises(training.NonFiniteError, match="^loss at step 5 .*step_00000004.npz, is kept; try a lower"):
+    _poisoned(monkeypatch, lambda model: _nan_logs(monkeypatch, model, "train_step"))
+    with pytest.raises(training.NonFiniteError, match="^loss at step 5 .*step_00000004.npz; use a lower"):
         training.train(config)
     _assert_same(good, _latest(config))
 
 
 def test_a_validation_loss_that_is_not_finite_ends_the_run_too(small, monkeypatch):
-    config = small()
-    monkeypatch.setattr(
-        training.SVG, "test_step", lambda self, _: {name: np.float32(np.nan) for name in ("loss", "kl")}
-    )
+    _poisoned(monkeypatch, lambda model: _nan_logs(monkeypatch, model, "test_step"))
     with pytest.raises(training.NonFiniteError, match="^val_loss at step 4 .* is not finite; none was saved"):
-        training.train(config)
+        training.train(small())
 
 
 def test_weights_that_are_not_finite_are_not_saved(small, monkeypatch):
     config = small(checkpoint_every=1)
-    original = training.compiled_model
-
-    def poisoned(config):
-        model = original(config)
-        model.encoder.head.norm.moving_mean.assign(np.full(config.g_dim, np.nan))
-        return model
-
-    monkeypatch.setattr(training, "compiled_model", poisoned)
-    with pytest.raises(
-        training.NonFiniteError, match="model/svg/encoder/head/norm/moving_mean is not finite; none was"
-    ):
+    mean = "encoder/head/norm/moving_mean"
+    _poisoned(monkeypatch, lambda model: model.encoder.head.norm.moving_mean.assign(np.full(config.g_dim, np.nan)))
+    with pytest.raises(training.NonFiniteError, match=f"model/svg/{mean} is not finite; none was"):
         training.train(config)
     assert checkpoints.steps(config.run_dir) == []
+
+
+def test_logged_losses_are_exact_sums_of_the_losses_of_the_steps(small):
+    """Grappler would add up the loss's parts in an order that varies."""
+    config = small(beta=300.0, steps_per_epoch=40, validation_steps=1)
+    model = training.compiled_model(config)
+    step = training.loop.on_all_replicas(model, model.train_step)
+    batches = iter(training.make_dataset(config, "train"))
+    total = np.zeros(3, np.float32)
+    metrics = {metric.name: metric for metric in model.metrics}
+    for _ in range(30):
+        before = {name: metric.total.numpy() for name, metric in metrics.items()}
+        step(batches)
+        after = {name: metric.total.numpy() for name, metric in metrics.items()}
+        assert set(before) == {"loss", "reconstruction_loss", "kl"}
+        total += [after[name] - before[name] for name in before]
+    graph = training.tf.function(model.train_step).get_concrete_function(next(batches)).graph
+    ensured = [op for op in graph.get_operations() if op.type == "EnsureShape" and op.outputs[0].shape.rank == 0]
+    assert len(ensured) == 3
+
+
+def test_a_dry_run_trains_a_step_writes_nothing_and_tells_the_peak(small):
+    config = small()
+    text = training.dry_run(config)
+    assert "batch: uint8 [2, 7, 32, 32, 1], values 0 to" in text and "MiB" in text
+    assert "first step: " in text and "total" in text and not os.path.exists(config.run_dir)
+    assert "no data: " in training.dry_run(
+        small(dataset="videos", data_dir="/nowhere", digits="mnist", num_digits=2, digit_size=32)
+    )
 
 
 _TRAIN = textwrap.dedent("""
@@ -214,7 +358,7 @@ def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(small, tmp_pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_a_signal_saves_and_leaves_with_a_sentence(small, number):
+def test_a_signal_saves_and_leaves(small, number):
     config = small(steps_per_epoch=10_000, checkpoint_every=2)
     config.save(config.run_dir)
     process = _start(config)
@@ -223,4 +367,4 @@ def test_a_signal_saves_and_leaves_with_a_sentence(small, number):
     assert process.wait(60) == 0
     stopped = checkpoints.steps(config.run_dir)[-1]
     assert stopped >= 4
-    assert int(_latest(config)["model/svg/updates"]) == stopped
+    assert int(_latest(config)["model/svg/step"]) == stopped

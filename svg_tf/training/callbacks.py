@@ -53,7 +53,7 @@ class Futures(keras.callbacks.Callback):
         seeds = noise.sample_seeds(self._config.seed, range(len(self._clips)), self._config.n_samples)
         futures = rollout.generate(self.model, self._clips[:, :n_past], self._config.n_future, seeds).frames.numpy()
         truth = self._clips[:, np.newaxis, n_past:] / np.float32(255)  # [B, 1, T, H, W, C]
-        by_future = np.mean(psnr(truth, futures).numpy(), axis=2)  # [B, S]
+        by_future = np.mean(psnr(truth, futures).numpy(), axis=2, dtype=np.float64)  # [B, S]
         best, mean = by_future.max(axis=1).mean(), by_future.mean()
         return {"val_best_psnr": float(best), "val_mean_psnr": float(mean)}, futures
 

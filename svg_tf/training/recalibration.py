@@ -1,140 +1,117 @@
-"""The stored statistics of batch normalisation, estimated anew after training.
+"""New estimates of the stored statistics of batch normalization, after training.
 
-Training leaves a moving average over its last few tens of batches, of weights that still changed. What is evaluated,
-served or exported rests on it; a plain average over many batches with the final weights is less noisy (Ioffe &
-Szegedy, 2015, section 3.1).
+Training leaves a moving average over its last few tens of batches, made with weights that still changed. A plain average
+over many batches with the final weights is less noisy (Ioffe & Szegedy, 2015, section 3.1).
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from svg_tf import noise, rollout
 from svg_tf.config import Config, ConfigError
 from svg_tf.data.dataset import make_dataset
 from svg_tf.models.batch_norm import BatchNorm
 from svg_tf.models.svg import SVG
+from svg_tf.progress import progress
 
 OVER = ("clips", "rollouts", "both")
 
+Statistics = list[np.ndarray]  # mean and variance of each layer in turn, float32 [C]
+
 
 def recalibrate(model: SVG, config: Config, batches: int, over: str = "clips") -> dict[str, Any]:
-    """Replaces the stored means and variances by plain averages over training batches, in place.
+    """Replace the moving statistics of batch normalization, in place, with averages over training batches.
 
     Args:
-        model: with its trained weights.
-        config: whose training data is read, in the order of training.
-        batches: K, of config.batch_size clips each, at least 1.
-        over: clips (true frames, as in training), rollouts (the same clips with their futures replaced by the model's
-            own, which is what it sees when it generates) or both (K batches of each).
+        model: a trained model.
+        config: the configuration of its run, whose training data is read.
+        batches: number K of batches of config.batch_size clips, at least 1.
+        over: "clips" (true frames), "rollouts" (clips whose future frames are the model's own, as in generation) or
+            "both" (K batches of each).
 
     Returns:
-        What it changed, fit for JSON: batches, clips, over, layers, the largest shift of a mean (in its old standard
-        deviations) and the largest factor of a variance with the names of their layers, and the loss on the
-        validation clips before and after.
+        A report for JSON: batches, clips, over, layers, the largest shift of a mean (in old standard deviations) and
+        the largest factor of a variance with the names of their layers, and the validation loss before and after.
 
     Raises:
-        ConfigError: batches or over is not one of the above.
-        DataError: the training data is missing or broken.
+        ConfigError: batches or over is invalid, or the model has no batch normalization.
+        DataError: the training data is missing or damaged.
     """
     if batches < 1:
-        raise ConfigError(f"recalibrate_bn is {batches}, but statistics need at least 1 batch")
+        raise ConfigError(f"recalibrate_bn is {batches}; it must be 1 or greater.")
     if over not in OVER:
-        raise ConfigError(f"recalibrate over {over!r} is not known; say one of {', '.join(OVER)}")
+        raise ConfigError(f"recalibrate_over is {over!r}; it must be one of {', '.join(OVER)}.")
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, BatchNorm)]
+    if not layers:
+        raise ConfigError(f"backbone {config.backbone} has no batch normalization; leave out --recalibrate_bn.")
     validation = list(make_dataset(config, "validation"))
-    seen = itertools.islice(make_dataset(config, "train"), batches)
-    before = [_read(layer) for layer in layers]
-    loss_before = _loss(model, validation)
-    shown = _shown(model, config, seen, over, layers)
-    averages = _averages(model, layers, shown, batches * (2 if over == "both" else 1))
-    _write(layers, averages)
-    shifts = [
-        float(np.max(np.abs(new[0] - old[0]) / np.sqrt(old[1] + layer.epsilon)))
-        for layer, old, new in zip(layers, before, averages, strict=True)
-    ]
-    factors = [
-        float(np.exp(np.max(np.abs(np.log((new[1] + layer.epsilon) / (old[1] + layer.epsilon))))))
-        for layer, old, new in zip(layers, before, averages, strict=True)
-    ]
+    before, loss_before = _read(layers), _loss(model, config, validation)
+    collected = []
+    training = itertools.islice(make_dataset(config, "train"), batches)
+    for number, clips in enumerate(progress(training, batches, "statistics", "batch")):
+        if over != "rollouts":
+            collected.append(_batch_statistics(model, layers, clips, number))
+        if over != "clips":
+            collected.append(_batch_statistics(model, layers, _with_own_futures(model, config, clips, number), number))
+    after = [np.mean(values, axis=0, dtype=np.float64).astype(np.float32) for values in zip(*collected, strict=True)]
+    _write(layers, after)
+    deviations = [np.sqrt(variance + layers[0].epsilon) for variance in before[1::2]]
+    new_deviations = [np.sqrt(variance + layers[0].epsilon) for variance in after[1::2]]
+    shifts = [np.max(np.abs(new - old) / d) for new, old, d in zip(after[::2], before[::2], deviations, strict=True)]
+    ratios = [np.abs(2 * np.log(new / old)) for new, old in zip(new_deviations, deviations, strict=True)]
+    factors = [np.exp(np.max(ratio)) for ratio in ratios]
     furthest, widest = int(np.argmax(shifts)), int(np.argmax(factors))
     return {
         "batches": batches,
         "clips": batches * config.batch_size,
         "over": over,
         "layers": len(layers),
-        "largest_mean_shift": {"layer": layers[furthest].path, "standard_deviations": shifts[furthest]},
-        "largest_variance_factor": {"layer": layers[widest].path, "factor": factors[widest]},
+        "largest_mean_shift": {"layer": layers[furthest].path, "standard_deviations": float(shifts[furthest])},
+        "largest_variance_factor": {"layer": layers[widest].path, "factor": float(factors[widest])},
         "validation_loss_before": loss_before,
-        "validation_loss_after": _loss(model, validation),
+        "validation_loss_after": _loss(model, config, validation),
     }
 
 
-def _shown(
-    model: SVG, config: Config, batches: Iterable[tf.Tensor], over: str, layers: list[BatchNorm]
-) -> Iterator[tuple[int, tf.Tensor]]:
-    """A batch's number and clips uint8 or float32 [B, T, H, W, C], of which the statistics are to be.
-
-    Rollouts are drawn with the old statistics.
-    """
-    old = [_read(layer) for layer in layers]
-    for number, clips in enumerate(batches):
-        if over in ("clips", "both"):
-            yield number, clips
-        if over in ("rollouts", "both"):
-            _write(layers, old)
-            context = tf.cast(clips[:, : config.n_past], tf.float32) / 255.0
-            first = number * config.batch_size
-            seeds = noise.sample_seeds(config.seed, range(first, first + len(clips)), 1)
-            future = rollout.generate(model, context, config.n_future, seeds).frames[0]  # [B, T, H, W, C]
-            yield number, tf.concat([context, future], axis=1)
-
-
-def _averages(
-    model: SVG, layers: list[BatchNorm], shown: Iterable[tuple[int, tf.Tensor]], count: int
-) -> list[tuple[np.ndarray, ...]]:
-    """The plain averages of every layer's batch means and variances, float32 [C] each."""
-    sums = [[np.zeros(variable.shape, np.float64) for variable in _statistics(layer)] for layer in layers]
-    for number, clips in tqdm(shown, "statistics", count, unit="batch"):
-        for layer in layers:  # from 0, a training pass leaves 1 - momentum of the batch's own statistics
-            for variable in _statistics(layer):
-                variable.assign(tf.zeros_like(variable))
-        _pass(model, clips, tf.constant(number))
-        for layer, totals in zip(layers, sums, strict=True):
-            for variable, total in zip(_statistics(layer), totals, strict=True):
-                total += variable.numpy() / (1.0 - layer.momentum)
-    return [tuple((total / count).astype(np.float32) for total in totals) for totals in sums]
-
-
-@tf.function(reduce_retracing=True)
-def _pass(model: SVG, clips: tf.Tensor, number: tf.Tensor) -> None:
-    """A training pass without an update; its posterior samples are those of no training or validation step."""
+def _batch_statistics(model: SVG, layers: list[BatchNorm], clips: tf.Tensor, number: int) -> Statistics:
+    """Return the statistics of one batch in a forward pass in training mode; the stored ones stay as they were."""
+    stored, momenta = _read(layers), [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0  # the pass replaces the stored statistics with those of the batch
     z_noise = None
     if model.has_latent:
-        shape = [clips.shape[1] - 1, tf.shape(clips)[0], model.config.z_dim]
-        z_noise = noise.step_noise(shape, model.config.seed, noise.VALIDATION_STREAM, number + 1)
+        shape = [clips.shape[1] - 1, len(clips), model.z_dim]
+        z_noise = noise.step_noise(shape, model.seed, noise.VALIDATION_STREAM, tf.constant(number))
     model(clips, noise=z_noise, training=True)
+    found = _read(layers)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    _write(layers, stored)
+    return found
 
 
-def _loss(model: SVG, validation: list[tf.Tensor]) -> float:
-    """The mean objective on validation batches, with the posterior's means."""
-    beta = tf.constant(model.config.beta)
-    return float(np.mean([model.objective(clips, None, beta, training=False).loss for clips in validation]))
+def _with_own_futures(model: SVG, config: Config, clips: tf.Tensor, number: int) -> tf.Tensor:
+    """Replace the frames after the context with sampled futures: [B, T, H, W, C] -> float32 of the same shape."""
+    context = tf.cast(clips[:, : config.n_past], tf.float32) / 255.0
+    first = number * config.batch_size
+    seeds = noise.sample_seeds(config.seed, range(first, first + len(clips)), 1)
+    return tf.concat([context, rollout.generate(model, context, config.n_future, seeds).frames[:, 0]], axis=1)
 
 
-def _statistics(layer: BatchNorm) -> tuple:
-    return layer.moving_mean, layer.moving_variance
+def _loss(model: SVG, config: Config, validation: list[tf.Tensor]) -> float:
+    """Return the mean objective on validation batches, with the posterior's means."""
+    values = [model.objective(clips, None, config.beta, training=False)[0].loss for clips in validation]
+    return float(np.mean(values))
 
 
-def _read(layer: BatchNorm) -> tuple[np.ndarray, ...]:
-    return tuple(variable.numpy() for variable in _statistics(layer))
+def _read(layers: list[BatchNorm]) -> Statistics:
+    return [value.numpy() for layer in layers for value in (layer.moving_mean, layer.moving_variance)]
 
 
-def _write(layers: list[BatchNorm], statistics: list[tuple[np.ndarray, ...]]) -> None:
-    for layer, values in zip(layers, statistics, strict=True):
-        for variable, value in zip(_statistics(layer), values, strict=True):
-            variable.assign(value)
+def _write(layers: list[BatchNorm], statistics: Statistics) -> None:
+    variables = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
+    for variable, value in zip(variables, statistics, strict=True):
+        variable.assign(value)

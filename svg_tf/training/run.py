@@ -1,6 +1,7 @@
 """The folder of a run, and the model that its configuration describes."""
 
 import dataclasses
+import inspect
 import os
 
 from svg_tf import files
@@ -32,24 +33,10 @@ _POLICIES = {"off": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_f
 
 def model_from_config(config: Config) -> SVG:
     """Return an untrained model, with the initial weights of config.seed."""
-    return SVG(
-        image_size=config.image_width,
-        channels=config.channels,
-        backbone=config.backbone,
-        base_width=config.base_width,
-        g_dim=config.g_dim,
-        z_dim=config.z_dim,
-        rnn_size=config.rnn_size,
-        predictor_layers=config.predictor_layers,
-        posterior_layers=config.posterior_layers,
-        prior_layers=config.prior_layers,
-        prior=config.prior,
-        skip_frame=config.skip_frame,
-        n_past=config.n_past,
-        remat=config.remat,
-        seed=config.seed,
-        dtype=_POLICIES[config.mixed_precision],
-    )
+    fields = {field.name for field in dataclasses.fields(Config)}
+    shared = fields & inspect.signature(SVG.__init__).parameters.keys()
+    arguments = {name: getattr(config, name) for name in shared}
+    return SVG(image_size=config.image_width, dtype=_POLICIES[config.mixed_precision], **arguments)
 
 
 def load_model(config: Config, checkpoint: str | int = "best") -> SVG:

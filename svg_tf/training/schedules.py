@@ -29,14 +29,8 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         total_steps: int = 1,
         steps_per_update: int = 1,
     ):
-        self._arguments = {
-            "peak": peak,
-            "kind": kind,
-            "warmup_steps": warmup_steps,
-            "total_steps": total_steps,
-            "steps_per_update": steps_per_update,
-        }
-        self.__dict__.update(self._arguments)
+        self.peak, self.kind, self.warmup_steps = peak, kind, warmup_steps
+        self.total_steps, self.steps_per_update = total_steps, steps_per_update
 
     def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
         """Return the learning rate after `step` training steps, a float32 scalar."""
@@ -53,7 +47,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict:
         """Return the constructor arguments."""
-        return dict(self._arguments)
+        return dict(vars(self))
 
 
 @keras.saving.register_keras_serializable(package="svg_tf")
@@ -79,15 +73,8 @@ class Schedule:
         cycles: int = 4,
         steps_per_update: int = 1,
     ):
-        self._arguments = {
-            "final": final,
-            "kind": kind,
-            "warmup_steps": warmup_steps,
-            "total_steps": total_steps,
-            "cycles": cycles,
-            "steps_per_update": steps_per_update,
-        }
-        self.__dict__.update(self._arguments)
+        self.final, self.kind, self.warmup_steps = final, kind, warmup_steps
+        self.total_steps, self.cycles, self.steps_per_update = total_steps, cycles, steps_per_update
 
     def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
         """Return the value after `step` training steps, a float32 scalar."""
@@ -103,7 +90,7 @@ class Schedule:
 
     def get_config(self) -> dict:
         """Return the constructor arguments."""
-        return dict(self._arguments)
+        return dict(vars(self))
 
     @classmethod
     def from_config(cls, config: dict) -> "Schedule":
