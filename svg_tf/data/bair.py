@@ -27,7 +27,7 @@ TFDS_NAME = "bair_robot_pushing_small"
 
 _FRAMES = 30
 _SHAPE = (64, 64, 3)
-_FOLDERS = ("", "softmotion30_44k", os.path.join("bair_robot_pushing_dataset_v0", "softmotion30_44k"))
+_FOLDERS = ("softmotion30_44k", os.path.join("bair_robot_pushing_dataset_v0", "softmotion30_44k"))
 _MAX_VALIDATION = 256
 _HEAD, _TAIL = 12, 4  # bytes around a TFRecord: its length with a checksum, and the checksum of the record
 _EXPECTED = (
@@ -97,7 +97,7 @@ def published(config: Config, part: str) -> tuple[str, list[str]]:
     if not config.data_dir:
         return "", []
     top = cache.data_folder(config, _EXPECTED)
-    for folder in (os.path.join(top, name) for name in _FOLDERS):
+    for folder in (top, *(os.path.join(top, name) for name in _FOLDERS)):
         paths = glob.glob(os.path.join(glob.escape(os.path.join(folder, part)), "*.tfrecord*"))
         if paths:
             return folder, sorted(paths, key=decoding.natural_key)
