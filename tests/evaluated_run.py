@@ -1,28 +1,43 @@
 """A run with one checkpoint of random weights, and its evaluation, for the tests of evaluation."""
 
+import contextlib
 import csv
 import functools
 import json
 import os
 
 import numpy as np
-from conftest import SMALL
+import pytest
+from conftest import SMALL, enliven
 
 from svg_tf.config import Config
+from svg_tf.evaluation import evaluate as evaluate_module
+from svg_tf.evaluation import scoring
 from svg_tf.evaluation.evaluate import Options, evaluate
 from svg_tf.training import checkpoints
 from svg_tf.training.run import model_from_config
 
 
+@contextlib.contextmanager
+def kept_parts():
+    """Keep classifiers and traced sources of clips between evaluations: making them takes seconds."""
+    kept = {}
+
+    def clips(setting, n_clips=0):
+        key = (setting.config, setting.n_clips, setting.reflected, n_clips)
+        return kept.get(key) or kept.setdefault(key, scoring_clips(setting, n_clips))
+
+    scoring_clips = scoring.TestClips
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "TestClips", clips)
+        patch.setattr(evaluate_module, "DigitIdentity", functools.cache(evaluate_module.DigitIdentity))
+        yield
+
+
 def make_run(folder, **changes):
     """Return the configuration of a run with a checkpoint of step 12 in folder."""
     config = Config(**{**SMALL, "run_dir": str(folder), **changes})
-    model = model_from_config(config)
-    rng = np.random.default_rng(0)
-    for variable in model.trainable_variables:
-        if len(variable.shape) > 1:  # as far from 0 as those of a trained model
-            spread = rng.standard_normal(variable.shape) / np.sqrt(np.prod(variable.shape[:-1]))
-            variable.assign(spread.astype(np.float32))
+    model = enliven(model_from_config(config))
     model.step.assign(12)
     config.save(config.run_dir)
     variables = checkpoints.named_variables(model, training_state=False)

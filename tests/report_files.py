@@ -1,11 +1,14 @@
-"""The files that a report is made of, small, and the page as a tree."""
+"""Small files of an evaluation, and the page of their report as a tree."""
 
+import base64
 import copy
 import html.parser
 import json
 import re
 
 import numpy as np
+
+from svg_tf.report import write_report
 
 METRICS = {
     "model": "SVG-LP",
@@ -39,7 +42,7 @@ METRICS = {
         {"name": "mse", "title": "MSE", "unit": "", "better": "lower", "definition": "Squared error."},
         {"name": "fvd", "title": "FVD", "unit": "", "better": "lower", "definition": "Frechet distance."},
     ],
-    "not_computed": [{"name": "lpips", "title": "LPIPS", "reason": "no weights given (--lpips_weights)"}],
+    "not_computed": [{"name": "lpips", "title": "LPIPS", "reason": "set --lpips_weights"}],
     "table": [
         {
             "name": "best of 20",
@@ -74,7 +77,7 @@ METRICS = {
     "predictors": {
         "best of 20": "The best of twenty.",
         "one sample": "One of them.",
-        "copy last": "The last given frame again.",
+        "copy last": "The last context frame.",
         "simulator, best of 20": "The rules of the motion.",
     },
     "notes": ["A note with a --flag_of_it."],
@@ -108,6 +111,7 @@ METRICS = {
         "ssim": {"n": [1], "mean": [0.5], "low": [0.4], "high": [0.6]},
     },
     "recalibration": None,
+    "compared": None,
 }
 UNCERTAINTY = {
     "title": "Collisions",
@@ -120,12 +124,12 @@ PNG = b"\x89PNG\r\n\x1a\nmade up"
 
 
 def metrics(**changes):
-    """metrics.json as it should be, with changes."""
+    """Return metrics.json with changes."""
     return {**copy.deepcopy(METRICS), **changes}
 
 
 def examples(clips=2, samples=3, frames=6, side=8, channels=1, seed=0):
-    """examples.npz of random frames, by name."""
+    """Return examples.npz with random frames."""
     rng = np.random.default_rng(seed)
     shape = [frames, side, side, channels]
     videos = {name: rng.integers(0, 256, [clips, *shape], np.uint8) for name in ("truth", "best", "posterior")}
@@ -139,7 +143,7 @@ def examples(clips=2, samples=3, frames=6, side=8, channels=1, seed=0):
 
 
 def write(folder, *, uncertainty=None, arrays=None, **changes):
-    """Writes the files into a folder, a Path."""
+    """Write the files to a folder, a Path."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps(metrics(**changes)), encoding="utf-8")
     np.savez(folder / "examples.npz", **(arrays or examples()))
@@ -157,7 +161,7 @@ class Node:
 
     @property
     def text(self):
-        """What a reader sees, its white space as single blanks."""
+        """The visible text with single spaces."""
         return " ".join("".join(part if isinstance(part, str) else part.raw for part in self.parts).split())
 
     @property
@@ -165,7 +169,7 @@ class Node:
         return "".join(part if isinstance(part, str) else part.raw for part in self.parts)
 
     def all(self, tag=None, **attributes):
-        """All elements below of a tag and with attributes, in order; class_ is class."""
+        """Return the elements below with a tag and attributes, in order; class_ is class."""
         wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
         found = []
         for part in self.parts:
@@ -204,7 +208,7 @@ class _Parser(html.parser.HTMLParser):
 
 
 def read_page(path):
-    """The page as a tree; a tag that is not closed is an error."""
+    """Parse a page; every tag must be closed."""
     parser = _Parser()
     with open(path, encoding="utf-8") as file:
         parser.feed(file.read())
@@ -214,6 +218,29 @@ def read_page(path):
 
 
 def number(text):
-    """A number of the page: its value and its decimals."""
+    """Return the value and the decimals of a number on the page."""
     assert re.fullmatch(r"\N{MINUS SIGN}?\d+(\.\d+)?", text), text
     return float(text.replace("\N{MINUS SIGN}", "-")), len(text.partition(".")[2])
+
+
+def page_of(folder, **changes):
+    """Return the page of changed metrics, without figures, which take time, unless they are changed."""
+    return read_page(write_report(write(folder, **{"curves": {}, "by_samples": {}, **changes})))
+
+
+def rows_of_kind(page, kind):
+    """Return the rows of a kind by name, each with its cells by metric."""
+    rows = page.one("table", class_="scores").one("tbody", class_=kind).all("tr")[1:]
+    cells = [{cell.attributes["data-metric"]: cell for cell in row.all("td")} for row in rows]
+    names = [row.one("th").parts[0].strip() for row in rows]
+    return dict(zip(names, cells, strict=True))
+
+
+def definitions_of(section):
+    return {term.text: text.text for term, text in zip(section.all("dt"), section.all("dd"), strict=True)}
+
+
+def data_of(image):
+    head, data = image.attributes["src"].split(",", 1)
+    assert head.startswith("data:image/") and head.endswith(";base64")
+    return base64.b64decode(data, validate=True)

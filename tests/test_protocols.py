@@ -1,4 +1,4 @@
-"""Tests of svg_tf/evaluation/protocols.py and published.py."""
+"""Tests of svg_tf/evaluation/protocols.py."""
 
 import pytest
 
@@ -32,8 +32,8 @@ def test_lengths_and_clips_are_the_protocols(protocol, dataset, n_past, predicte
         setting = resolve(protocol, config)
         assert (setting.config.n_past, setting.config.n_eval - setting.config.n_past) == (n_past, predicted)
         assert setting.n_clips == n_clips
-        assert f"{n_past} frames given, {predicted} predicted" in setting.description
-    assert "trained with n_past=3, and is tested with" in _sentences(setting)
+        assert f"{n_past} context frames, {predicted} predicted" in setting.description
+    assert "trained with n_past=3 and is tested with" in _sentences(setting)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_lengths_and_clips_are_the_protocols(protocol, dataset, n_past, predicte
         ),
     ],
 )
-def test_published_numbers_stand_beside_a_run_of_the_protocols_frames(dataset, svg, srvp):
+def test_published_numbers(dataset, svg, srvp):
     rows = resolve("srvp", RUNS[dataset]).published
     assert [row["name"] for row in rows] == ["SVG, best of 100", "SRVP, best of 100"]
     for row, expected in zip(rows, (svg, srvp), strict=True):
@@ -60,14 +60,14 @@ def test_published_numbers_stand_beside_a_run_of_the_protocols_frames(dataset, s
         assert {name: value for name, value in row.items() if name not in ("name", "source")} == expected
 
 
-def test_the_run_itself_is_a_protocol_without_published_numbers():
+def test_the_protocol_run_has_no_published_numbers():
     for config in RUNS.values():
         setting = resolve("run", config)
         assert setting.config == config and setting.n_clips is None
         assert not setting.published and not setting.deviations and not setting.reflected
 
 
-def test_srvps_digits_keep_their_size_and_are_reflected():
+def test_srvps_digits_have_28_pixels_and_are_reflected():
     setting = resolve("srvp", SMMNIST.replace(num_digits=1, max_speed=2, motion="deterministic"))
     config = setting.config
     assert setting.reflected and config.digit_size == 28
@@ -87,17 +87,17 @@ def test_srvps_digits_keep_their_size_and_are_reflected():
         (KTH.replace(kth_split="trial"), "kth_split=trial"),
     ],
 )
-def test_other_frames_are_tested_as_they_are_beside_no_published_number(protocol, config, reason):
+def test_other_frames_are_tested_as_they_are_without_published_numbers(protocol, config, reason):
     setting = resolve(protocol, config)
     assert setting.published == [] and not setting.reflected
-    assert reason in _sentences(setting) and "no published number compares" in _sentences(setting)
+    assert reason in _sentences(setting) and "no published number is comparable" in _sentences(setting)
     lengths = {"n_past": setting.config.n_past, "n_eval": setting.config.n_eval, "n_future": setting.config.n_future}
     assert setting.config == config.replace(**lengths)
 
 
-def test_svgs_own_moving_digits_have_no_published_table():
+def test_svgs_moving_digits_have_no_published_numbers():
     setting = resolve("svg", SMMNIST)
-    assert setting.published == [] and "no table" in _sentences(setting)
+    assert setting.published == [] and "curves instead of a table" in _sentences(setting)
 
 
 def test_kth_is_cut_as_each_protocol_cuts_it():
@@ -105,18 +105,18 @@ def test_kth_is_cut_as_each_protocol_cuts_it():
     assert (svg.config.kth_clips, srvp.config.kth_clips) == ("trimmed", "whole")
     assert srvp.config.kth_split == "svg"
     assert "kth_clips=whole" in _sentences(svg) and "whole videos" in _sentences(svg)
-    for text in ("kth_clips=trimmed", "kth_split=savp", "not those that were published"):
+    for text in ("kth_clips=trimmed", "kth_split=savp", "not the published ones"):
         assert text in _sentences(srvp)
 
 
-def test_what_is_held_out_for_validation_is_always_said():
+def test_deviations_name_the_validation_data():
     for protocol in ("svg", "srvp"):
         for config in RUNS.values():
             assert "held out for validation" in _sentences(resolve(protocol, config))
 
 
-def test_a_data_set_without_a_protocol_is_told():
+def test_a_data_set_without_a_protocol_is_refused():
     config = Config(run_dir="run", dataset="videos", data_dir="videos")
-    with pytest.raises(ConfigError, match="protocol srvp is not known for dataset=videos; say --protocol=run"):
+    with pytest.raises(ConfigError, match="--protocol=srvp has no test for dataset=videos. Use --protocol=run"):
         resolve("srvp", config)
     assert resolve("run", config).config == config
