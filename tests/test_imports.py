@@ -14,11 +14,10 @@ LAYERS = [
     "losses",
     "models rollout visualization",  # models import rollout; rollout names models in annotations only
     "data",
-    "training",
-    "metrics presets torch_import",
+    "metrics presets torch_import training",
     "evaluation",
     "report uncertainty",
-    "serving tflite",
+    "playground serving tflite",
     "cli",
 ]
 LEVELS = {unit: level for level, units in enumerate(LAYERS) for unit in units.split()}

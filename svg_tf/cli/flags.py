@@ -10,6 +10,7 @@ Each command is one module `svg_tf/cli/X.py`:
 """
 
 import dataclasses
+import logging as python_logging
 import os
 import shlex
 import sys
@@ -86,6 +87,7 @@ def _guarded(main: Callable[[], None], arguments: list[str]) -> None:
     if len(arguments) > 1:
         sys.exit(f"error: {arguments[1]!r} is not a flag; write flags as --name=value")
     logging.use_python_logging(quiet=True)
+    python_logging.getLogger("matplotlib").setLevel(python_logging.WARNING)  # it reports a new font cache
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().setFormatter(None)  # the message alone, without a prefix
     try:

@@ -252,7 +252,7 @@ class Progress(keras.callbacks.Callback):
         self._bar = progress(total=config.total_steps, initial=first_step, unit="step", desc="train")
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._bar.set_description(f"epoch {epoch + 1}/{self._config.epochs}", refresh=False)
+        self._bar.set_description_str(f"epoch {epoch + 1}/{self._config.epochs}", refresh=False)
 
     def on_train_batch_end(self, batch, logs=None):
         if self._began is not None:
