@@ -95,13 +95,6 @@ def test_video_levels_become_image_levels_without_a_bias(channels):
     assert np.abs(error).max() < 1.1 and abs(error.mean()) < 0.3
 
 
-def test_grey_is_the_luma_of_the_colours(tmp_path):
-    video = video_files.frames(2, width=32, height=32)
-    np.save(tmp_path / "a.npy", video)
-    luma = (video @ [0.299, 0.587, 0.114])[..., None]
-    assert np.abs(read(tmp_path / "a.npy", GREY) - luma).max() <= 1
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 def test_frames_of_the_right_form_come_through_exactly(channels, tmp_path):
     video = np.random.default_rng(0).integers(0, 256, (5, 32, 32, channels), np.uint8)
@@ -109,16 +102,11 @@ def test_frames_of_the_right_form_come_through_exactly(channels, tmp_path):
     np.savez_compressed(tmp_path / "b.npz", anything=video if channels == 3 else video[..., 0])
     (tmp_path / "c").mkdir()
     for number, frame in enumerate(video):
+        # frame8 comes before frame10
         Image.fromarray(frame if channels == 3 else frame[..., 0]).save(tmp_path / "c" / f"frame{number + 8}.png")
     np.save(tmp_path / "d.npy", np.asfortranarray(video))
     for name in ("a.npy", "b.npz", "c", "d.npy"):
         np.testing.assert_array_equal(read(tmp_path / name, Form(32, channels, "crop")), video)
-
-
-def test_a_folder_of_images_is_read_in_the_order_of_the_numbers(tmp_path):
-    for number in (1, 2, 9, 10, 11, 100):
-        Image.fromarray(np.full((32, 32), number, np.uint8)).save(tmp_path / f"im{number}.png")
-    assert read(tmp_path, GREY)[:, 0, 0, 0].tolist() == [1, 2, 9, 10, 11, 100]
 
 
 def test_the_rotation_of_a_phone_video_is_applied(tmp_path):

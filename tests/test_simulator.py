@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from svg_tf.config import Config
-from svg_tf.data.moving_mnist import MovingMNIST, render, walk
+from svg_tf.data.moving_mnist import MovingMNIST
 from svg_tf.data.reflected_mnist import ReflectedMNIST, reflect
 from svg_tf.evaluation.protocols import Setting
 from svg_tf.evaluation.scoring import TestClips
@@ -65,30 +65,6 @@ def test_all_futures_are_the_truth_until_a_wall_is_hit_and_then_differ():
     assert {0, 1, 2} <= firsts  # including hits in the last context frame and in the one after it
 
 
-def test_the_clips_own_draws_give_the_clip_itself():
-    source, config = MovingMNIST(CONFIG, "test"), CONFIG
-    frames, truth = source.frames_and_truth(tf.range(5, dtype=tf.int64))
-    redraws = tf.reshape(source._random_bits(tf.range(5, dtype=tf.int64))[:, 2 * 5 :], [5, config.n_eval, 2, 4])
-    positions, _, _ = walk(
-        truth.positions[:, 3], truth.velocities[:, 3], redraws[:, 4:], span=16, max_speed=3, stochastic=True
-    )
-    np.testing.assert_array_equal(positions, truth.positions[:, 4:])
-    digits = tf.gather(source.digits, truth.digits)
-    np.testing.assert_array_equal(render(digits, positions, config.image_width), frames[:, 4:])
-
-
-def test_velocities_after_a_wall_are_those_of_the_rules():
-    # From position 0 a step of -1 along y hits the wall; 1..3 away from it and -3..3 along it are equally likely.
-    start = tf.zeros([9_000, 1, 2], tf.int32) + tf.constant([0, 8])
-    bits = np.random.default_rng(0).integers(0, 2**32, [9_000, 1, 1, 4])
-    step = tf.zeros_like(start) + tf.constant([-1, 0])
-    _, velocities, hits = walk(start, step, tf.constant(bits), span=16, max_speed=3, stochastic=True)
-    assert hits[..., 0].numpy().all() and not hits[..., 1].numpy().any()
-    away, along = velocities[:, 0, 0, 0].numpy(), velocities[:, 0, 0, 1].numpy()
-    np.testing.assert_allclose(np.bincount(away, minlength=4) / 9_000, [0, 1 / 3, 1 / 3, 1 / 3], atol=0.02)
-    np.testing.assert_allclose(np.bincount(along + 3, minlength=7) / 9_000, 1 / 7, atol=0.015)
-
-
 def test_a_future_depends_on_its_seed_and_clip_alone():
     _, _, futures = _futures(CONFIG, 2)
     _, _, alone = _futures(CONFIG, 2, SEEDS[7:9])
@@ -96,23 +72,6 @@ def test_a_future_depends_on_its_seed_and_clip_alone():
     assert len({future.tobytes() for future in futures}) > 20
     _, _, again = _futures(CONFIG.replace(seed=5), 2)
     np.testing.assert_array_equal(again, futures)
-
-
-def test_the_truth_is_as_likely_as_any_other_future():
-    """After a hit in the first frame, 21 velocities are equally likely; one of them leads to the true next frame."""
-    config, shares = CONFIG.replace(n_eval=6, num_digits=1), []
-    source = MovingMNIST(config, "test")
-    clips, truths = tf.nest.map_structure(lambda x: x.numpy(), source.frames_and_truth(tf.range(60, dtype=tf.int64)))
-    futures_of = tf.function(lambda clip: source.futures(clip, config.n_past, tf.range(105, dtype=tf.int64)))
-    for clip in range(60):
-        before, first, second = truths.wall_hits[clip, 3:].any(axis=(1, 2))
-        corner = truths.wall_hits[clip, 4].all()
-        if first and not corner and not before and not second:
-            futures = futures_of(tf.constant(clip, tf.int64)).numpy()
-            shares.append((futures[:, 1] == clips[clip, 5]).all(axis=(1, 2, 3)).mean())
-    # Each share has the expectation 1 / 21; five standard errors are allowed.
-    error = np.sqrt(1 / 21 * 20 / 21 / 105 / len(shares))
-    assert len(shares) >= 3 and abs(np.mean(shares) - 1 / 21) < 5 * error
 
 
 def test_test_clips_are_those_of_the_source():
