@@ -17,35 +17,28 @@ import numpy as np
 
 _TYPES = {1: np.float32, 3: np.int32, 9: np.int64}
 _NUMBERS = {np.dtype(dtype): number for number, dtype in _TYPES.items()}
-_POINTER, _SIZE, _INT, _TEXT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p
-_FUNCTIONS = {
-    "NewStatus": (_POINTER, []),
-    "GetCode": (_INT, [_POINTER]),
-    "Message": (_TEXT, [_POINTER]),
-    "NewGraph": (_POINTER, []),
-    "NewSessionOptions": (_POINTER, []),
-    "LoadSessionFromSavedModel": (_POINTER, [_POINTER, _POINTER, _TEXT, _POINTER, _INT, _POINTER, _POINTER, _POINTER]),
-    "GraphOperationByName": (_POINTER, [_POINTER, _TEXT]),
-    "AllocateTensor": (_POINTER, [_INT, _POINTER, _INT, _SIZE]),
-    "TensorData": (_POINTER, [_POINTER]),
-    "TensorType": (_INT, [_POINTER]),
-    "NumDims": (_INT, [_POINTER]),
-    "Dim": (ctypes.c_int64, [_POINTER, _INT]),
-    "SessionRun": (
-        None,
-        [_POINTER, _POINTER, _POINTER, _POINTER, _INT, _POINTER, _POINTER, _INT, _POINTER, _INT, _POINTER, _POINTER],
-    ),
+
+
+class _Pointer(ctypes.c_void_p):
+    """A result that keeps its 64 bits when it is passed on; ctypes would make a c_void_p an int."""
+
+
+_RESULTS = {
+    _Pointer: "NewStatus NewGraph NewSessionOptions LoadSessionFromSavedModel GraphOperationByName AllocateTensor "
+    "TensorData",
+    ctypes.c_char_p: "Message",
+    ctypes.c_int64: "Dim",
 }
 
 
 class _Output(ctypes.Structure):
-    _fields_ = [("operation", _POINTER), ("index", _INT)]
+    _fields_ = [("operation", ctypes.c_void_p), ("index", ctypes.c_int)]
 
 
 class _Model:
     def __init__(self, library, folder):
         self._library, self._graph = library, library.TF_NewGraph()
-        tags = (_TEXT * 1)(b"serve")
+        tags = (ctypes.c_char_p * 1)(b"serve")
         options = library.TF_NewSessionOptions()
         with _Status(library) as status:
             self._session = library.TF_LoadSessionFromSavedModel(
@@ -56,8 +49,8 @@ class _Model:
         library = self._library
         sources = (_Output * len(inputs))(*map(self._find, inputs))
         targets = (_Output * len(outputs))(*map(self._find, outputs.values()))
-        fed = (_POINTER * len(inputs))(*map(self._tensor, inputs.values()))
-        results = (_POINTER * len(outputs))()
+        fed = (ctypes.c_void_p * len(inputs))(*map(self._tensor, inputs.values()))
+        results = (_Pointer * len(outputs))()
         with _Status(library) as status:
             both = (sources, fed, len(inputs), targets, results, len(outputs))
             library.TF_SessionRun(self._session, None, *both, None, 0, None, status)
@@ -65,13 +58,14 @@ class _Model:
 
     def _find(self, name):
         operation, _, index = name.rpartition(":")
-        return _Output(self._library.TF_GraphOperationByName(self._graph, operation.encode()), int(index))
+        return _Output(self._library.TF_GraphOperationByName(self._graph, operation.encode()).value, int(index))
 
     def _tensor(self, value):
         shape = (ctypes.c_int64 * value.ndim)(*value.shape)
-        tensor = self._library.TF_AllocateTensor(_NUMBERS[value.dtype], shape, value.ndim, value.nbytes)
+        size = ctypes.c_size_t(value.nbytes)
+        tensor = self._library.TF_AllocateTensor(_NUMBERS[value.dtype], shape, value.ndim, size)
         ctypes.memmove(self._library.TF_TensorData(tensor), np.ascontiguousarray(value).ctypes.data, value.nbytes)
-        return tensor
+        return tensor.value
 
     def _array(self, tensor):
         shape = [self._library.TF_Dim(tensor, axis) for axis in range(self._library.TF_NumDims(tensor))]
@@ -98,9 +92,9 @@ class _Status:
 def _load_library():
     folder = importlib.util.find_spec("tensorflow").submodule_search_locations[0]  # without importing it
     library = ctypes.CDLL(os.path.join(folder, "libtensorflow_cc.so.2"))
-    for name, (result, arguments) in _FUNCTIONS.items():
-        function = getattr(library, f"TF_{name}")
-        function.restype, function.argtypes = result, arguments
+    for result, names in _RESULTS.items():
+        for name in names.split():
+            getattr(library, f"TF_{name}").restype = result
     library["_ZN10tensorflow21DisableXlaCompilationEv"]()  # void tensorflow::DisableXlaCompilation()
     return library
 

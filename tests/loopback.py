@@ -51,7 +51,7 @@ class _Served:
                 raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, "Batching requires equal 0th-dimension size")
             return {key: x.numpy() for key, x in self._merged[signature](**inputs).items()}
         except tf.errors.OpError as error:
-            raise ServerError(_code(error.error_code), error.message) from None
+            raise ServerError(_code(error.error_code), _text(error)) from None
         except (TypeError, ValueError) as error:  # a tensor that TensorFlow's Python does not take
             raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
 
@@ -69,7 +69,7 @@ class _Served:
             try:
                 results = self._runtime.run(signature, dict(zip(inputs, arrays, strict=True)))
             except tf.errors.OpError as error:
-                raise ValueError(error.message) from None  # becomes INVALID_ARGUMENT
+                raise ValueError(_text(error)) from None  # becomes INVALID_ARGUMENT
             return [results[name] for name in outputs]
 
         @tf.nondifferentiable_batch_function(
@@ -160,9 +160,7 @@ class _RestHandler(BaseHTTPRequestHandler):
         if signature not in self.served.definitions:
             raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, f'Serving signature name: "{signature}" not found')
         infos = self.served.definitions[signature].inputs
-        columns = _columns(request["instances"], infos) if rows else request["inputs"]
-        if not isinstance(columns, dict) and len(infos) == 1:  # the only input may come without its name
-            columns = {key: columns for key in infos}
+        columns = _stacked(request["instances"]) if rows else request["inputs"]
         try:
             inputs = {key: _array(value, infos[key].dtype) for key, value in columns.items() if key in infos}
         except (ValueError, TypeError) as error:
@@ -208,14 +206,20 @@ def _aborting(context):
         context.abort(error.code, str(error))
 
 
+def _text(error):
+    """The status message, without the lines and prefixes that TensorFlow's Python adds to it."""
+    added = ("Graph execution error", "Detected at node", "<stack traces", "Node:", " ", "\t")
+    lines = [line for line in error.message.splitlines() if line and not line.startswith(added)]
+    return re.sub(r"^(\{\{[^}]*\}\} )*(ValueError: )?", "", lines[0])
+
+
 def _code(number):
     return next(code for code in grpc.StatusCode if code.value[0] == number)
 
 
-def _columns(instances, infos):
-    """Every input is stacked along a new first axis; the only input may come without its name."""
-    rows = [row if isinstance(row, dict) and "b64" not in row else {key: row for key in infos} for row in instances]
-    return {key: [row[key] for row in rows] for key in rows[0]}
+def _stacked(instances):
+    """Stack each input along a new first axis."""
+    return {key: [row[key] for row in instances] for key in instances[0]}
 
 
 def _array(value, number):

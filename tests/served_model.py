@@ -20,7 +20,7 @@ from svg_tf.models.svg import SVG
 from svg_tf.serving import exporting
 from svg_tf.serving.signatures import Limits
 
-LIMITS = Limits(horizon=4, n_samples=3, max_samples=64, max_frames=1000)
+LIMITS = Limits(horizon=4, n_samples=3, max_samples=64, max_frames=1100)
 
 
 class Runtime:

@@ -123,9 +123,9 @@ def test_png_files_in_and_out(kind):
         ({"horizon": np.array([4, 5], np.int32)}, "horizon must be the same number in each row"),
         ({"horizon": np.array([0, 0], np.int32)}, "horizon must be at least 1"),
         ({"seeds": np.zeros([2, 33], np.int64)}, r"at most 64 futures a request \(B \* S\), not\] \[66\]"),
-        ({"horizon": np.full(2, 167, np.int32)}, r"at most 1000 frames a request \(B \* S \* T\), not\] \[1002\]"),
+        ({"horizon": np.full(2, 184, np.int32)}, r"at most 1100 frames a request \(B \* S \* T\), not\] \[1104\]"),
         # 40 terabytes of frames: refused before anything is allocated.
-        ({"horizon": np.full(2, 2**31 - 1, np.int32)}, r"at most 1000 frames .*\[12884901882\]"),
+        ({"horizon": np.full(2, 2**31 - 1, np.int32)}, r"at most 1100 frames .*\[12884901882\]"),
     ],
 )
 def test_a_wrong_request_is_refused_in_one_sentence(changes, message):

@@ -1,5 +1,4 @@
 import importlib.util
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -89,12 +88,9 @@ def test_a_float32_file_gives_tensorflows_frames(kind, tmp_path):
     np.testing.assert_allclose(frames, expected.frames[0], atol=1e-5)
     quality = checks.compare(frames, expected.frames[0].numpy(), expected.frames[0].numpy())
     assert not checks.find_fault(path, model, "float32", frames, quality, 0.1)
-    assert "bytes of constants" in checks.find_fault(path, model, "dynamic_int8", frames, quality, 0.1)
 
 
-@pytest.mark.parametrize(
-    ("variant", "tolerance"), [pytest.param("float16", 0.01, marks=pytest.mark.slow), ("dynamic_int8", 0.1)]
-)
+@pytest.mark.parametrize(("variant", "tolerance"), [("float16", 0.01), ("dynamic_int8", 0.1)])
 def test_smaller_weights_give_nearly_the_same_frames(variant, tolerance, tmp_path):
     model = make_model(base_width=16, rnn_size=32, g_dim=32)
     context, z_noise, expected = _inputs(model)
@@ -103,7 +99,7 @@ def test_smaller_weights_give_nearly_the_same_frames(variant, tolerance, tmp_pat
     error = frames - expected.frames[0].numpy()
     assert np.abs(error).max() > 0 and np.sqrt(np.mean(error**2)) < tolerance
     quality = checks.compare(frames, expected.frames[0].numpy(), expected.frames[0].numpy())
-    assert not checks.find_fault(path, model, variant, frames, quality, 100.0)
+    assert not checks.find_fault(path, model, variant, frames, quality, np.inf)
 
 
 def _quality(psnr=90.0, loss=0.0, error=0.0):
@@ -133,10 +129,14 @@ def test_a_file_of_other_frames_is_refused(frames, quality, message):
     assert message in checks.find_fault("not read", None, "float32", frames, quality, 0.1)
 
 
-def test_a_loss_within_two_standard_errors_is_not_refused(tmp_path):
-    model = make_model()
-    path = _converted(model, tmp_path)
-    assert not checks.find_fault(path, model, "float32", np.zeros(3), _quality(loss=0.5, error=0.25), 0.1)
+def test_a_loss_within_two_standard_errors_is_accepted_and_weights_that_are_stored_twice_are_not(tmp_path):
+    path, model = tmp_path / "model.tflite", make_model(base_width=32)
+    weights = sum(weight.numpy().size for weight in model.weights)
+    quality = _quality(loss=0.5, error=0.25)
+    path.write_bytes(bytes(4 * weights))
+    assert not checks.find_fault(str(path), model, "float32", np.zeros(3), quality, 0.1)
+    path.write_bytes(bytes(8 * weights))
+    assert "stored twice" in checks.find_fault(str(path), model, "float32", np.zeros(3), quality, 0.1)
 
 
 def _converter(monkeypatch, tmp_path, script):
@@ -175,10 +175,10 @@ def test_the_converter_gets_the_trial_and_returns_frames(monkeypatch, tmp_path):
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Converts in this process, which spares TensorFlow's import for each file."""
+    """Converts step_float32 in this process, which spares an import of TensorFlow; other conversions crash."""
 
     def convert(saved_model, names, variant, contexts, z_noise, out):
-        if variant == "float16":
+        if names == ("rollout",) or variant != "float32":
             raise ConversionError("the converter crashed with SIGSEGV")
         np.savez(f"{out}.npz", contexts=contexts, eps=z_noise)
         conversion._main(saved_model, variant, f"{out}.npz", out, *names)
@@ -188,21 +188,22 @@ def in_process(monkeypatch):
     monkeypatch.setattr(conversion, "convert", convert)
 
 
-def test_a_refused_file_leaves_the_previous_one_and_the_finished_rows(in_process, tmp_path, monkeypatch):
+def test_a_refused_file_leaves_the_previous_one_and_the_finished_rows(in_process, tmp_path):
     previous = tmp_path / "step_float16.tflite"
     previous.write_bytes(b"of an earlier export")
     clips = np.random.default_rng(0).integers(0, 256, [2, 3 + HORIZON, 32, 32, 1], np.uint8)
     rows = export.export(make_model(), clips, str(tmp_path), variants=["float32", "float16"], horizon=HORIZON)
-    assert [bool(row.refused) for row in rows] == [False, False, True, True]
-    assert previous.read_bytes() == b"of an earlier export" and not (tmp_path / "rollout_float16.tflite").exists()
+    assert [bool(row.refused) for row in rows] == [False, True, True, True]
+    assert previous.read_bytes() == b"of an earlier export" and not (tmp_path / "rollout_float32.tflite").exists()
     table = (tmp_path / "table.md").read_text()
     assert "| step_float32.tflite | 0.1" in table
     assert "- step_float16.tflite was not written: the converter crashed with SIGSEGV." in table
     assert Interpreter(str(tmp_path / "step_float32.tflite")).names == ["observe", "step"]
 
 
-def test_a_model_that_changes_on_the_way_is_refused(in_process, tmp_path, monkeypatch):
-    save = saving.save
+def test_a_file_of_other_weights_is_refused(in_process, tmp_path, monkeypatch):
+    save, path = saving.save, tmp_path / "web.tflite"
+    path.write_bytes(b"of an earlier export")
 
     def spoiled(model, signatures, folder):
         kernel = model.encoder.trainable_variables[0]
@@ -210,12 +211,9 @@ def test_a_model_that_changes_on_the_way_is_refused(in_process, tmp_path, monkey
         save(model, signatures, folder)
 
     monkeypatch.setattr(saving, "save", spoiled)
-    clips = np.random.default_rng(0).integers(0, 256, [2, 3 + HORIZON, 32, 32, 1], np.uint8)
-    rows = export.export(make_model(), clips, str(tmp_path), variants=["float32"], horizon=HORIZON)
-    assert all("dB from TensorFlow's" in row.refused for row in rows)
-    assert os.listdir(tmp_path) == ["table.md"]
     with pytest.raises(ConversionError, match="web.tflite is refused: .* dB from TensorFlow's"):
-        export.export_step(make_model(), str(tmp_path / "web.tflite"), batch=3, float16=False)
+        export.export_step(make_model(), str(path), batch=3, float16=False)
+    assert path.read_bytes() == b"of an earlier export"
 
 
 def test_a_step_for_several_futures_of_one_context(tmp_path):

@@ -86,7 +86,7 @@ def _manifest(folder: str, model: SVG, functions: saving.Signatures, limits: Lim
     """Describe a SavedModel for people and scripts; a server ignores the file. It holds no paths of this machine."""
     paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names]
     return {
-        "model": {name: value for name, value in model.get_config().items() if _is_plain(value)},
+        "model": model.get_config(),
         "origin": origin,
         "training_step": int(model.step.numpy()),
         "limits": limits._asdict(),
@@ -94,10 +94,6 @@ def _manifest(folder: str, model: SVG, functions: saving.Signatures, limits: Lim
         "versions": {"svg_tf": svg_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
         "sha256": {os.path.relpath(path, folder): _sha256(path) for path in sorted(paths)},
     }
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def _described(function: Any) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def _noise(model: SVG, clips: int, samples: int, horizon: int) -> np.ndarray:
 
 def _futures(model: SVG, contexts: np.ndarray, eps: np.ndarray) -> np.ndarray:
     """Draw TensorFlow's futures, float32 [N, S, T, H, W, C]."""
-    draw = tf.function(lambda contexts, eps: rollout.roll_out(model, contexts, eps).frames)
+    draw = tf.function(lambda contexts, eps: rollout.roll_out(model, contexts, eps).frames, autograph=False)
     return draw(tf.constant(contexts), tf.constant(eps.transpose(2, 0, 1, 3))).numpy()
 
 
