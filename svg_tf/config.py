@@ -159,8 +159,8 @@ class Config:
     beta_cycles: int = _field(4, "cycles of --beta_schedule=cyclical", least=1)
     scheduled_sampling: float = _field(
         0.0,
-        "share of the input frames after the context that training replaces with the model's own predictions (parallel "
-        "scheduled sampling, against drift in long rollouts); 0 to 1, 0: teacher forcing as in the paper",
+        "share of the input frames after the context that training replaces with the model's own predictions, against "
+        "drift in rollouts; 0 to 1, 0: teacher forcing as in the paper",
     )
     scheduled_sampling_warmup_steps: int = _field(0, "steps of the linear rise of scheduled_sampling from 0", least=0)
     epochs: int = _field(300, "epochs of the whole run, those before a resume included", least=1)

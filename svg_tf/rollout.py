@@ -112,27 +112,31 @@ def observe(model: "SVG", context: tf.Tensor, noise: tf.Tensor) -> State:
     return State(_tile(h[-1], samples), predictor_state, prior_state, tuple(skip_terms))
 
 
-def predict_frame(model: "SVG", state: State, noise: tf.Tensor) -> tuple[tf.Tensor, State, Gaussian | None]:
+def predict_frame(
+    model: "SVG", state: State, noise: tf.Tensor, z: tf.Tensor | None = None
+) -> tuple[tf.Tensor, State, Gaussian | None]:
     """Predict x[t] from the state after x[t-1], with z[t] ~ p(z[t] | x[0..t-1]).
 
     Args:
         model: the model.
         state: of `observe` or `encode_frame`.
         noise: float32 [B, S, Z], N(0, 1).
+        z: float32 [B, S, Z], used instead of a sample from the prior.
 
     Returns:
         The frame, float32 [B, S, H, W, C] in [0, 1]; the state, which still holds the code of frame t-1 (see
         `encode_frame`); the learned prior's mean and logvar, float32 [B, S, Z], or None.
     """
     batch, samples = tf.shape(noise)[0], tf.shape(noise)[1]
-    h, prior, prior_state, z = state.h[tf.newaxis], None, state.prior, None  # h [1, N, G]
+    h, prior, prior_state, rows = state.h[tf.newaxis], None, state.prior, None  # h [1, N, G]
     if model.has_latent:
-        z = tf.reshape(tf.transpose(noise, [1, 0, 2]), [1, samples * batch, model.z_dim])
-    if model.prior is not None:
+        rows = tf.transpose(noise if z is None else z, [1, 0, 2])
+        rows = tf.reshape(rows, [1, samples * batch, model.z_dim])
+    if model.prior is not None and z is None:
         gaussian, prior_state = model.prior(h, state.prior)
-        z = losses.sample(gaussian, z)
+        rows = losses.sample(gaussian, rows)
         prior = tuple(_batch_major(x, samples, batch) for x in gaussian)
-    g, predictor_state = model.frame_predictor(h, z, state.predictor)
+    g, predictor_state = model.frame_predictor(h, rows, state.predictor)
     g = tf.reshape(g, [samples, batch, *g.shape[2:]])
     frame = model.decoder(g, state.skip_terms)  # [S, B, H, W, C]
     state = state._replace(predictor=predictor_state, prior=prior_state)
@@ -170,6 +174,37 @@ def roll_out(model: "SVG", context: tf.Tensor, noise: tf.Tensor) -> Rollout:
         tf.transpose(frames, [1, 2, 0, 3, 4, 5]),
         tuple(tf.transpose(x, [1, 2, 0, 3]) for x in gaussian) or None,
     )
+
+
+def scheduled_inputs(model: "SVG", frames: tf.Tensor, noise: tf.Tensor | None, replace: tf.Tensor) -> tf.Tensor:
+    """Return input frames for training with scheduled sampling (Bengio et al., 2015), without gradients.
+
+    The model reads the context and then some of its own predictions in place of true frames, with z from the posterior
+    of the true frames.
+
+    Args:
+        model: the model.
+        frames: float32 [T, B, H, W, C] in [0, 1], T static.
+        noise: float32 [T-1, B, Z], for z; None: the posterior's mean.
+        replace: bool [T-1-P, B], which of the frames P to T-2 are replaced.
+
+    Returns:
+        The frames P to T-2, true or predicted, float32 [T-1-P, B, H, W, C].
+    """
+    n_past, batch = model.n_past, tf.shape(frames)[1]
+    z = tf.zeros([frames.shape[0] - 1, batch, model.z_dim]) if noise is None else noise
+    context = tf.transpose(frames[:n_past], [1, 0, 2, 3, 4])
+    state = observe(model, context, z[: n_past - 1, :, tf.newaxis])
+    if model.posterior is not None:
+        h, _ = model.encode(frames)
+        posterior, _ = model.posterior(h[1:], model.posterior.initial_state(batch))
+        z = losses.sample(posterior, z)
+    inputs = []
+    for t in range(n_past, frames.shape[0] - 1):  # unrolled: XLA is slow at convolutions inside a loop on CPUs
+        frame, state, _ = predict_frame(model, state, z[t - 1][:, tf.newaxis], z[t - 1][:, tf.newaxis])
+        inputs.append(tf.where(replace[t - n_past][:, tf.newaxis, tf.newaxis, tf.newaxis], frame[:, 0], frames[t]))
+        state = encode_frame(model, state, inputs[-1][:, tf.newaxis])
+    return tf.stop_gradient(tf.stack(inputs))
 
 
 def time_major(frames: tf.Tensor) -> tf.Tensor:

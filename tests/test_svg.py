@@ -15,6 +15,7 @@ KINDS = [
     {"prior": "none"},
     {"skip_frame": "every"},
     {"skip_frame": "original"},
+    {"recurrence": "conv", "conv_filters": 4},
 ]
 
 

@@ -10,7 +10,6 @@ import tensorflow as tf
 from svg_tf import losses, noise, registry, rollout
 from svg_tf.losses import Losses
 from svg_tf.models import replicas
-from svg_tf.models.batch_norm import frozen_statistics
 from svg_tf.models.conv_lstm import ConvFramePredictor
 from svg_tf.models.lstm import FramePredictor, Gaussian, GaussianLSTM
 from svg_tf.rollout import time_major
@@ -196,8 +195,8 @@ class SVG(keras.Model):
             beta: weight of the KL divergence in the objective (equation 6), at least 0; or a schedule, a callable of
                 the training step with an attribute `final`, the weight that `evaluate` uses.
             scheduled_sampling: share of the input frames from frame n_past on that training replaces with the model's
-                own predictions, 0 to 1; or a schedule. Parallel scheduled sampling (Duckworth et al., 2019): a first,
-                teacher-forced pass makes the predictions, and the second pass is trained. 0: teacher forcing.
+                own predictions, 0 to 1; or a schedule. A rollout without gradients makes the predictions, then one
+                pass over all frames is trained; see `svg_tf.rollout.scheduled_inputs`. 0: teacher forcing.
             jit_compile: compile the training step with XLA; "auto": on GPUs only.
             **kwargs: arguments of `keras.Model.compile`, such as metrics, which compare frames 1 to T-1 with their
                 predictions, float32 [B, T-1, H, W, C].
@@ -317,10 +316,7 @@ class SVG(keras.Model):
         """
         frames, inputs = time_major(frames), None
         if replace is not None:
-            with frozen_statistics():
-                first = self._forward(frames, noise, training).predictions
-            predicted = tf.stop_gradient(first[self.n_past - 1 : -1])  # row 0 is frame 1
-            inputs = tf.where(replace[:, :, tf.newaxis, tf.newaxis, tf.newaxis], predicted, frames[self.n_past : -1])
+            inputs = rollout.scheduled_inputs(self, frames, noise, replace)
         outputs = self._forward(frames, noise, training, inputs)
         reconstruction = losses.reconstruction_loss(frames[1:], outputs.predictions)
         kl = tf.zeros([]) if outputs.posterior is None else losses.kl_divergence(outputs.posterior, outputs.prior)
