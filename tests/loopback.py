@@ -27,37 +27,39 @@ _OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_len
 
 
 class ServerError(Exception):
-    def __init__(self, code, message):
+    def __init__(self, message, code=grpc.StatusCode.INVALID_ARGUMENT):
         super().__init__(message)
         self.code = code
 
 
 class _Served:
     def __init__(self, folder, batching):
-        self._runtime, self.definitions = Runtime(folder), Runtime(folder).definitions
+        self._runtime = Runtime(folder)
+        self.definitions = self._runtime.definitions
         self._merged = {name: self._merging(name) for name in self.definitions} if batching else {}
 
-    def predict(self, name, signature, inputs):
-        self.check_name(name)
+    def definition(self, name, signature):
+        if name != "svg":
+            raise ServerError(f"Servable not found for request: Latest({name})", grpc.StatusCode.NOT_FOUND)
         if signature not in self.definitions:
-            raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, f'Serving signature name: "{signature}" not found')
-        expected = sorted(self.definitions[signature].inputs)
+            raise ServerError(f'Serving signature name: "{signature}" not found in signature def')
+        return self.definitions[signature]
+
+    def predict(self, name, signature, inputs):
+        expected = sorted(self.definition(name, signature).inputs)
         if sorted(inputs) != expected:
-            raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, f"the inputs are {sorted(inputs)}, not {expected}")
+            raise ServerError(f"the inputs are {sorted(inputs)}, not {expected}")
         try:
             if not self._merged:
                 return self._runtime.run(signature, inputs)
             if len({np.shape(value)[:1] for value in inputs.values()} | {()}) != 2:
-                raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, "Batching requires equal 0th-dimension size")
+                raise ServerError("Batching requires equal 0th-dimension size")
             return {key: x.numpy() for key, x in self._merged[signature](**inputs).items()}
         except tf.errors.OpError as error:
-            raise ServerError(_code(error.error_code), _text(error)) from None
+            code = next(code for code in grpc.StatusCode if code.value[0] == error.error_code)
+            raise ServerError(_text(error), code) from None
         except (TypeError, ValueError) as error:  # a tensor that TensorFlow's Python does not take
-            raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
-
-    def check_name(self, name):
-        if name != "svg":
-            raise ServerError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({name})")
+            raise ServerError(str(error)) from None
 
     def _merging(self, signature):
         """The signature behind a batch scheduler, a function of its inputs by name."""
@@ -104,7 +106,7 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def GetModelMetadata(self, request, context):  # noqa: N802
         with _aborting(context):
-            self._served.check_name(request.model_spec.name)
+            self._served.definition(request.model_spec.name, "future")
             definitions = get_model_metadata_pb2.SignatureDefMap(signature_def=self._served.definitions)
             response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=request.model_spec)
             response.metadata["signature_def"].Pack(definitions)
@@ -132,7 +134,7 @@ class _RestHandler(BaseHTTPRequestHandler):
         try:
             path = _PATH.fullmatch(self.path)
             if not path:
-                raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, f"Malformed request: {self.path}")
+                raise ServerError(f"Malformed request: {self.path}")
             content = make(*path.groups())
         except ServerError as error:
             status = {grpc.StatusCode.NOT_FOUND: 404, grpc.StatusCode.INVALID_ARGUMENT: 400}.get(error.code, 500)
@@ -144,7 +146,7 @@ class _RestHandler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _describe(self, name, what):
-        self.served.check_name(name)
+        self.served.definition(name, "future")
         if not what:
             return {"model_version_status": [{"version": "1", "state": "AVAILABLE"}]}
         definitions = {
@@ -155,24 +157,19 @@ class _RestHandler(BaseHTTPRequestHandler):
 
     def _predict(self, name, body):
         request = json.loads(body)
-        signature, rows = request.get("signature_name", "serving_default"), "instances" in request
-        self.served.check_name(name)
-        if signature not in self.served.definitions:
-            raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, f'Serving signature name: "{signature}" not found')
-        infos = self.served.definitions[signature].inputs
-        columns = _stacked(request["instances"]) if rows else request["inputs"]
+        signature, rows = request.get("signature_name", "serving_default"), request.get("instances")
+        infos = self.served.definition(name, signature).inputs
+        columns = {key: [row[key] for row in rows] for key in rows[0]} if rows else request["inputs"]
         try:
             inputs = {key: _array(value, infos[key].dtype) for key, value in columns.items() if key in infos}
         except (ValueError, TypeError) as error:
-            raise ServerError(grpc.StatusCode.INVALID_ARGUMENT, f"JSON Parse error: {error}") from None
+            raise ServerError(f"JSON Parse error: {error}") from None
         outputs = {key: _listed(value) for key, value in self.served.predict(name, signature, inputs).items()}
         if len(outputs) == 1:  # a single output comes without its name
-            return {"predictions" if rows else "outputs": next(iter(outputs.values()))}
-        if rows:
-            return {
-                "predictions": [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]
-            }
-        return {"outputs": outputs}
+            (outputs,) = outputs.values()
+        elif rows:
+            outputs = [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]
+        return {"predictions" if rows else "outputs": outputs}
 
 
 class _RestServer(ThreadingHTTPServer):
@@ -211,15 +208,6 @@ def _text(error):
     added = ("Graph execution error", "Detected at node", "<stack traces", "Node:", " ", "\t")
     lines = [line for line in error.message.splitlines() if line and not line.startswith(added)]
     return re.sub(r"^(\{\{[^}]*\}\} )*(ValueError: )?", "", lines[0])
-
-
-def _code(number):
-    return next(code for code in grpc.StatusCode if code.value[0] == number)
-
-
-def _stacked(instances):
-    """Stack each input along a new first axis."""
-    return {key: [row[key] for row in instances] for key in instances[0]}
 
 
 def _array(value, number):

@@ -1,4 +1,7 @@
-"""Small models, exported once for all tests of a process, and two ways to run their SavedModels."""
+"""Small models, exported once for all tests of a process, and two ways to run their SavedModels.
+
+python tests/served_model.py FOLDER exports the model that test_serving_server.py expects of a server.
+"""
 
 import atexit
 import functools
@@ -92,18 +95,5 @@ def run_in_cpp(requests, tmp_path):
     return pickle.loads((tmp_path / "answers").read_bytes())
 
 
-def make_run(run_dir, **changes):
-    """A run folder with one checkpoint of a small model, without training; its Config."""
-    from conftest import SMALL as RUN
-
-    from svg_tf.config import Config
-    from svg_tf.training import checkpoints
-    from svg_tf.training.run import model_from_config
-
-    config = Config(**{**RUN, "run_dir": str(run_dir), **changes})
-    model = enliven(model_from_config(config))
-    model.step.assign(4)
-    config.save(config.run_dir)
-    arrays = {name: v.numpy() for name, v in checkpoints.named_variables(model, training_state=False).items()}
-    checkpoints.save(checkpoints.path_of(config.run_dir, 4), arrays)
-    return config
+if __name__ == "__main__":
+    print(exporting.export(make_model(), sys.argv[1], LIMITS))

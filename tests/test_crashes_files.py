@@ -15,8 +15,7 @@ from svg_tf import files
 from svg_tf.config import Config
 from svg_tf.data import videos
 from svg_tf.evaluation import store
-from svg_tf.serving import versions
-from svg_tf.serving.error import ExportError
+from svg_tf.serving import ExportError, versions
 from svg_tf.training import checkpoints
 
 _FAILURES = [("create", "ENOSPC"), ("write", "ENOSPC"), ("flush", "EIO"), ("replace", "EIO"), ("remove", "EIO")]

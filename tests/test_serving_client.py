@@ -6,8 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from evaluated_run import make_run
 from PIL import Image
-from served_model import exported, make_run
+from served_model import exported
 
 
 def run(command, *arguments):

@@ -167,6 +167,8 @@ def test_a_version_or_folder_that_cannot_be_written_is_refused_before_tracing(tm
         exporting.export(None, str(tmp_path), LIMITS, version=3)
     with pytest.raises(ExportError, match="gs://bucket/svg is not a local folder"):
         exporting.export(None, "gs://bucket/svg", LIMITS)
+    with pytest.raises(ExportError, match="serving_default exceeds its own limits.*lower n_samples or horizon"):
+        exporting.export(None, str(tmp_path), LIMITS._replace(max_frames=11))
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match="cannot be written"):
         versions.publish(str(tmp_path / "file" / "export"), None, _write("x"))

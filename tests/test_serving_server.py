@@ -1,12 +1,14 @@
 """The same tests on the stand-in, and on a real TensorFlow Serving if TF_MODEL_SERVER names one.
 
 TF_MODEL_SERVER is the command of a server, to which flags are added, for example /usr/bin/tensorflow_model_server, or
-HOST:GRPC_PORT:REST_PORT of a server that already serves the model. `tests/serve_in_docker.sh` sets it for Docker.
+HOST:GRPC_PORT:REST_PORT of a server without batching that has the model of `python tests/served_model.py FOLDER` as
+svg. `tests/serve_in_docker.sh` sets it for Docker.
 """
 
 import contextlib
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -30,6 +32,7 @@ import loopback  # noqa: E402
 
 CONFIG = Path(__file__).resolve().parents[1] / "export" / "serving"
 REAL = os.environ.get("TF_MODEL_SERVER", "")
+ADDRESS = re.fullmatch(r"([\w.-]+):(\d+):(\d+)", REAL)
 
 
 def _free_port():
@@ -50,8 +53,8 @@ def _wait_until_available(url, process=None):
 
 @contextlib.contextmanager
 def _real_server(folder, batching):
-    if "/" not in REAL:
-        host, grpc_port, rest_port = REAL.split(":")
+    if ADDRESS:
+        host, grpc_port, rest_port = ADDRESS.groups()
         _wait_until_available(f"http://{host}:{rest_port}/v1/models/svg")
         yield f"{host}:{grpc_port}", f"{host}:{rest_port}"
         return
@@ -74,8 +77,8 @@ def server(request):
     kind, _, batching = request.param.partition(", ")
     if kind == "real" and not REAL:
         pytest.skip("not run: TF_MODEL_SERVER names no server")
-    if kind == "real" and batching and "/" not in REAL:
-        pytest.skip("not run: whether a server that runs already has batching is not known")
+    if kind == "real" and batching and ADDRESS:
+        pytest.skip("not run: the server at TF_MODEL_SERVER has no batching")
     model, folder, _ = exported()
     start = _real_server if kind == "real" else loopback.serve
     with start(folder, bool(batching)) as (grpc_address, rest_address):

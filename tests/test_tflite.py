@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from served_model import make_model, make_run
+from evaluated_run import make_run
+from served_model import make_model
 
 from svg_tf import losses, noise, rollout
 from svg_tf.serving import saving
@@ -86,10 +87,9 @@ def test_a_float32_file_gives_tensorflows_frames(kind, tmp_path):
     path = _converted(model, tmp_path, names=("rollout",) if model.n_past == 1 else ("observe", "step"))
     frames = Interpreter(path).futures(context[0], z_noise)
     np.testing.assert_allclose(frames, expected.frames[0], atol=1e-5)
-    quality = checks.compare(frames, expected.frames[0].numpy(), expected.frames[0].numpy())
-    assert not checks.find_fault(path, model, "float32", frames, quality, 0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "tolerance"), [("float16", 0.01), ("dynamic_int8", 0.1)])
 def test_smaller_weights_give_nearly_the_same_frames(variant, tolerance, tmp_path):
     model = make_model(base_width=16, rnn_size=32, g_dim=32)

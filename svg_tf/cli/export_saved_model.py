@@ -1,9 +1,12 @@
 """Export a model for TensorFlow Serving: svg-tf export-saved-model --run_dir=runs/demo."""
 
+import os
+
 from absl import flags
 
 from svg_tf.cli import run_flags
 
+flags.adopt_module_key_flags(run_flags)  # --help shows them
 _OUT = flags.DEFINE_string("out", "", "folder of the versions; empty: RUN_DIR/export")
 _VERSION = flags.DEFINE_integer("version", 0, "version to write; 0: the latest plus one", lower_bound=0)
 _HORIZON = flags.DEFINE_integer(
@@ -31,6 +34,7 @@ def run() -> None:
         max_samples=_MAX_SAMPLES.value,
         max_frames=_MAX_FRAMES.value or signatures.default_max_frames(model),
     )
-    folder = exporting.export(model, base, limits, version=_VERSION.value or None, origin=run_flags.checkpoint())
+    origin = f"{os.path.basename(os.path.normpath(config.run_dir))}, {run_flags.checkpoint()}"
+    folder = exporting.export(model, base, limits, version=_VERSION.value or None, origin=origin)
     print(f"wrote {folder}: {limits.n_samples} futures of {limits.horizon} frames by default,")
     print(f"  at most {limits.max_samples} futures and {limits.max_frames} frames a request")

@@ -32,7 +32,7 @@ def export(model: SVG, base: str, limits: Limits, *, version: int | None = None,
         base: folder of the versions, the server's base path of the model.
         limits: sizes fixed at export.
         version: 1 or greater; None is the latest plus one.
-        origin: name of the checkpoint or preset, for the manifest.
+        origin: names of the run or preset and of the checkpoint, for the manifest.
 
     Returns:
         The path of the version.
@@ -41,6 +41,8 @@ def export(model: SVG, base: str, limits: Limits, *, version: int | None = None,
         ExportError: the version exists, the folder cannot be written, or the SavedModel fails a check.
     """
     versions.check(base, version)
+    if limits.n_samples > limits.max_samples or limits.n_samples * limits.horizon > limits.max_frames:
+        raise ExportError(f"serving_default exceeds its own limits, {limits}; lower n_samples or horizon")
     if model.dtype_policy.compute_dtype != "float32":
         model = saving.float32_copy(model)  # REST has no half precision, and it is slower on CPUs
     logging.info("tracing the signatures")
@@ -92,7 +94,7 @@ def _manifest(folder: str, model: SVG, functions: saving.Signatures, limits: Lim
         "limits": limits._asdict(),
         "signatures": {name: _described(function) for name, function in functions.items()},
         "versions": {"svg_tf": svg_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
-        "sha256": {os.path.relpath(path, folder): _sha256(path) for path in sorted(paths)},
+        "sha256": {os.path.relpath(path, folder): sha256(path) for path in sorted(paths)},
     }
 
 
@@ -104,6 +106,7 @@ def _described(function: Any) -> dict[str, Any]:
     }
 
 
-def _sha256(path: str) -> str:
+def sha256(path: str) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

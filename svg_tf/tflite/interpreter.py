@@ -9,7 +9,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Interpreter:
-    """The functions of a TFLite file."""
+    """The functions of a TFLite file, `names`."""
 
     def __init__(self, path: str, threads: int = 1):
         """Load a file.
@@ -20,14 +20,8 @@ class Interpreter:
         from ai_edge_litert import interpreter as litert
 
         self._interpreter = litert.Interpreter(path, num_threads=threads)
-        self._runners = {
-            name: self._interpreter.get_signature_runner(name) for name in self._interpreter.get_signature_list()
-        }
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the functions."""
-        return sorted(self._runners)
+        self.names = sorted(self._interpreter.get_signature_list())
+        self._runners = {name: self._interpreter.get_signature_runner(name) for name in self.names}
 
     def call(self, name: str, values: Mapping[str, np.ndarray]) -> Arrays:
         """Call a function with those of the values that are inputs of it."""
