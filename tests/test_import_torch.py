@@ -203,6 +203,13 @@ def test_pytorch_loads_an_exported_run_without_running_anything(made_run, tmp_pa
         assert_same(read(tmp_path / "again.pth"), read(tmp_path / "m.pth"))
 
 
+def test_a_network_that_the_authors_do_not_have_is_not_exported(made_run, tmp_path):
+    config, _ = made_run(recurrence="conv")
+    with pytest.raises(ConfigError, match="the authors' code has no backbone=dcgan with recurrence=conv"):
+        runs.export_run(config.run_dir, str(tmp_path / "m.pth"))
+    assert not (tmp_path / "m.pth").exists()
+
+
 def test_a_file_that_cannot_be_written_is_named(made_run, tmp_path):
     config, _ = made_run()
     (tmp_path / "file").write_text("mine")

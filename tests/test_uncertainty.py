@@ -123,8 +123,9 @@ def test_the_standard_deviation_is_that_of_the_models_prior_and_sees_the_past_on
     assert (stddev[:, 7] != other[:, 7]).all()
 
 
-def test_untrained_priors_have_the_models_architecture_and_differ(tiny):
-    model = tiny(prior_layers=2)
+@pytest.mark.parametrize("recurrence", ["vector", "conv"])
+def test_untrained_priors_have_the_models_architecture_and_differ(tiny, recurrence):
+    model = tiny(prior_layers=2, recurrence=recurrence)
     shapes = [tuple(weight.shape) for weight in model.prior.weights]
     priors = prior.untrained_priors(model, 2, seed=5)
     assert [[tuple(weight.shape) for weight in each.weights] for each in priors] == [shapes] * 2

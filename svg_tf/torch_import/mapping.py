@@ -71,8 +71,8 @@ def torch_weights(model: SVG) -> dict[str, np.ndarray]:
 
 def layout(model: SVG) -> Iterator[Weight]:
     """Yield each weight and batch statistic of a model once; raises ValueError as `torch_weights` does."""
-    if model.backbone not in _BACKBONES:
-        raise ValueError(f"the authors' code has DCGAN and VGG networks, but the backbone is {model.backbone}")
+    if model.backbone not in _BACKBONES or model.recurrence != "vector":
+        raise ValueError(f"the authors' code has no backbone={model.backbone} with recurrence={model.recurrence}")
     head, stem, last = model.encoder.head, model.decoder.stem, f"encoder.c{len(model.encoder.stages) + 1}"
     g_dim, width = head.linear.units, stem.filters
     yield _one(
@@ -125,8 +125,6 @@ _BACKBONES = {"dcgan": _dcgan, "vgg": _vgg}
 
 
 def _lstm_stack(stack: LSTMStack, module: str) -> Iterator[Weight]:
-    if not isinstance(stack, LSTMStack):
-        raise ValueError(f"the authors' code has only LSTMs on vectors, but the {module} is convolutional")
     yield from _layer(stack.embed, f"{module}.embed")
     for index, cell in enumerate(stack.cells):
         prefix = f"{module}.lstm.{index}"

@@ -65,7 +65,7 @@ def untrained_priors(model: SVG, count: int, seed: int) -> list[GaussianLSTM]:
     sizes = model.z_dim, model.rnn_size, model.prior_layers
     priors = [GaussianLSTM(*sizes, seed=seeds, name=f"untrained_prior_{number}") for number in range(count)]
     for prior in priors:
-        prior(tf.zeros([1, 1, model.g_dim]), prior.initial_state(1))  # creates the weights
+        prior(tf.zeros([1, 1, model.prior.embed.kernel.shape[0]]), prior.initial_state(1))  # creates the weights
     return priors
 
 
