@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import video_files
 from PIL import Image
 
@@ -88,11 +87,6 @@ def test_missing_persons_are_named_with_their_source(config):
         KTH(config.replace(kth_split="official"), "train")
     for part in ("11, 12, 13", "persons 1, 19, 21, 22", "www.csc.kth.se/cvap/actions/", "--kth_split=trial"):
         assert part in str(error.value)
-
-
-def test_the_larger_size_is_decoded_from_the_original(config):
-    source = KTH(config.replace(image_width=128), "train")
-    assert source.frames(tf.constant([0], tf.int64)).shape == (1, 5, 128, 128, 1)
 
 
 def test_batches_resume_exactly_and_the_test_is_the_same_in_every_run(config):

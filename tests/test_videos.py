@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,7 @@ import video_files
 from PIL import Image
 
 from svg_tf.config import Config
-from svg_tf.data import cache, decoding, videos
+from svg_tf.data import decoding, videos
 from svg_tf.data.dataset import make_dataset
 from svg_tf.data.errors import DataError
 from svg_tf.data.videos import Videos
@@ -113,18 +111,6 @@ def test_a_single_video_is_cut_in_time_and_batches_resume_exactly(folder, config
     np.testing.assert_array_equal(next(iter(make_dataset(config, "train", 7))), full[7])
 
 
-def test_long_videos_are_visited_more_often_and_short_ones_left_out(folder, config):
-    for split in SPLITS:
-        (folder / split).mkdir()
-        np.save(folder / split / "a.npy", array(4, 9))
-    np.save(folder / "train" / "0.npy", array(5, 0))
-    np.save(folder / "train" / "1.npy", array(95, 1))
-    clips = np.concatenate(list(make_dataset(config, "train", n_clips=40)))
-    assert np.bincount(clips[:, 0, 0, 0, 0]).tolist() == [2, 38]
-    with pytest.raises(DataError, match="test split .* need 8 frames, the longest of 1 videos has 4"):
-        Videos(config, "test")
-
-
 def test_each_size_and_resize_mode_has_its_own_cache(folder, config):
     video_files.write_video(folder / "a.mp4", video_files.frames(30))
     changes = ({}, {"channels": 1}, {"image_width": 64}, {"resize": "squash"})
@@ -170,15 +156,6 @@ def test_an_interrupted_preparation_continues(folder, config, monkeypatch):
     before = len(calls)
     assert len(videos.prepare(config).videos) == 6
     assert len(calls) - before == 6 - len(made)
-
-
-def test_decoding_stops_within_a_video(tmp_path):
-    np.save(tmp_path / "a.npy", array(12))
-    stop = threading.Event()
-    stop.set()
-    form = decoding.Form(32, 3, "crop")
-    with pytest.raises(InterruptedError):
-        cache._write(str(tmp_path / "out"), decoding.read(str(tmp_path / "a.npy"), form), form, stop)
 
 
 def test_unusable_files_are_listed_and_the_others_stay(folder, config):
@@ -227,16 +204,6 @@ def test_a_wrong_folder_names_the_expected_files_and_is_left_unchanged(folder, c
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot be written: .*; set --cache_dir to a writable folder"):
         videos.prepare(config.replace(cache_dir=str(tmp_path / "file")))
-
-
-def test_one_cache_dir_serves_several_folders(tmp_path):
-    for number, name in enumerate(("one/data", "two/data")):
-        (tmp_path / name).mkdir(parents=True)
-        np.save(tmp_path / name / "a.npy", array(12, number))
-        shutil.copystat(tmp_path / "one/data/a.npy", tmp_path / name / "a.npy")
-    config = CONFIG.replace(cache_dir=str(tmp_path / "c"))
-    collections = [videos.prepare(config.replace(data_dir=str(tmp_path / n))) for n in ("one/data", "two/data")]
-    assert [collection.videos[0].read(0, 1)[0, 0, 0, 0] for collection in collections] == [0, 1]
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the sample videos are not available")

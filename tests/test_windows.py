@@ -82,19 +82,6 @@ def test_places_are_those_of_tensorflows_own_operations_for_one_clip(videos):
         assert tuple(values[0] for values in places(source, 1, index)) == expected
 
 
-def test_all_places_of_a_video_are_equally_likely(videos):
-    counts = np.bincount(places(windows(videos(14)), 5000)[1], minlength=10)
-    assert len(counts) == 10
-    assert ((counts - 500) ** 2 / 500).sum() < 28  # chi-square of 9 degrees of freedom, 0.1 %
-
-
-def test_a_clip_depends_on_its_index_only(videos):
-    source = windows(videos(9, 30, 12, 22))
-    together = source.frames(tf.range(50, dtype=tf.int64)).numpy()
-    for index in (0, 3, 17, 49):
-        np.testing.assert_array_equal(source.frames(tf.constant([index], tf.int64))[0], together[index])
-
-
 def test_training_depends_on_the_seed_and_held_out_splits_do_not(videos):
     given, other = videos(9, 30, 12, 22, 17), CONFIG.replace(seed=6)
     for split, same in (("train", False), ("validation", True), ("test", True)):
@@ -160,17 +147,15 @@ def pixels():
     return np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), np.uint8)
 
 
-def stored(path, pixels, order=None, gap=b"", encode=lambda frame: frame.tobytes(), encoded=False):
-    """Write the frames in some order with a gap before each, and return the video."""
-    spans, data = {}, b"head"
-    for number in order or range(len(pixels)):
+def stored(path, pixels, gap=b"", encode=lambda frame: frame.tobytes(), encoded=False):
+    """Write the frames with a gap before each, and return the video."""
+    spans, data = [], b"head"
+    for frame in map(encode, pixels):
         data += gap
-        frame = encode(pixels[number])
-        spans[number] = (len(data), len(data) + len(frame))
+        spans.append((len(data), len(data) + len(frame)))
         data += frame
     path.write_bytes(data + b"tail")
-    positions = np.array([spans[number] for number in range(len(pixels))], np.int64)
-    return StoredVideo("a", str(path), positions, pixels.shape[1:], encoded)
+    return StoredVideo("a", str(path), np.array(spans, np.int64), pixels.shape[1:], encoded)
 
 
 def png(frame):
@@ -179,16 +164,12 @@ def png(frame):
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("layout", ["contiguous", "scattered", "png"])
-@pytest.mark.parametrize(("start", "count", "stride"), [(0, 10, 1), (3, 4, 1), (1, 3, 4), (0, 1, 50)])
-def test_any_window_is_read_exactly(layout, start, count, stride, pixels, tmp_path):
-    video = {
-        "contiguous": lambda path: stored(path, pixels),
-        "scattered": lambda path: stored(path, pixels, order=[3, 7, 1, 0, 9, 2, 8, 5, 4, 6], gap=b"xyz"),
-        "png": lambda path: stored(path, pixels, gap=b"xyz", encode=png, encoded=True),
-    }[layout](tmp_path / "a")
-    expected = pixels[start : start + count * stride : stride][:count]
-    np.testing.assert_array_equal(video.read(start, count, stride), expected)
+@pytest.mark.parametrize("layout", [{}, {"gap": b"xyz"}, {"gap": b"xyz", "encode": png, "encoded": True}])
+def test_any_window_is_read_exactly(layout, pixels, tmp_path):
+    video = stored(tmp_path / "a", pixels, **layout)
+    for start, count, stride in ((0, 10, 1), (3, 4, 1), (1, 3, 4), (0, 1, 50)):
+        expected = pixels[start : start + count * stride : stride][:count]
+        np.testing.assert_array_equal(video.read(start, count, stride), expected)
     part = video.part(2, 7)
     assert len(part) == 5 and part.name == "a"
     np.testing.assert_array_equal(part.read(1, 3), pixels[3:6])
@@ -236,33 +217,19 @@ def names(divided):
     return {split: [video.name for video in part] for split, part in divided.items()}
 
 
-@pytest.mark.parametrize("count", [10, 37, 400])
-def test_of_many_videos_whole_ones_are_held_out(count):
-    divided = divide(named(count), BOTH)
-    together = sorted(name for part in names(divided).values() for name in part)
-    assert together == sorted(video.name for video in named(count))
+@pytest.mark.parametrize("count", [10, 40])
+def test_of_many_videos_whole_ones_are_held_out_by_their_names(count):
+    divided = names(divide(named(count), BOTH))
+    assert sorted(sum(divided.values(), [])) == sorted(video.name for video in named(count))
     assert len(divided["test"]) == len(divided["validation"]) == round(0.15 * count) > 0
-    assert all(len(video) == 100 for part in divided.values() for video in part)
-
-
-def test_the_choice_depends_on_the_names_only_and_keeps_the_order():
-    divided = names(divide(named(40), BOTH))
-    mixed = names(divide(named(40)[::-1], BOTH))
-    assert divided == {split: part[::-1] for split, part in mixed.items()}
-    # Older runs must find the same split: a change here changes everybody's test set.
-    assert divided["test"] == ["video3", "video6", "video18", "video22", "video30", "video33"]
+    assert {split: part[::-1] for split, part in names(divide(named(count)[::-1], BOTH)).items()} == divided
+    if count == 40:  # older runs must find the same split: a change here changes everybody's test set
+        assert divided["test"] == ["video3", "video6", "video18", "video22", "video30", "video33"]
+    assert len(divide(named(count), ["validation"])["train"]) == count - round(0.15 * count)
+    assert names(divide(named(count), [])) == {"train": [video.name for video in named(count)]}
 
 
 def test_few_videos_are_cut_in_time_without_overlap():
     divided = divide(named(3), BOTH)
     spans = {split: [(v.spans[0, 0], v.spans[-1, 1]) for v in part] for split, part in divided.items()}
     assert spans == {"train": [(0, 70)] * 3, "validation": [(70, 85)] * 3, "test": [(85, 100)] * 3}
-
-
-@pytest.mark.parametrize("count", [3, 20])
-def test_one_split_or_none_can_be_held_out(count):
-    divided = divide(named(count), ["validation"])
-    frames = {split: sum(len(video) for video in part) for split, part in divided.items()}
-    assert frames == {"train": 85 * count, "validation": 15 * count}
-    assert names(divide(named(count), [])) == {"train": [video.name for video in named(count)]}
-    assert divide([], BOTH) == {"train": [], "validation": [], "test": []}
