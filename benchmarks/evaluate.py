@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,9 @@ def measure(config: Config, seconds: float) -> dict[str, Any]:
     samples = noisy(truth, PREDICTIONS)
     has_loop, rows = importlib.util.find_spec("skimage") is not None, {}
     for name, metric in METRICS.items():
-        tensor = tf.convert_to_tensor(samples)
-        runs: dict[str, Callable[[], object]] = {"here": lambda metric=metric, x=tensor: metric(truth, x)}
+        runs: dict[str, Callable[[], object]] = {"here": partial(metric, truth, tf.convert_to_tensor(samples))}
         if has_loop:
-            runs["loop"] = lambda name=name: loop(name, truth, samples[:_LOOPED])
+            runs["loop"] = partial(loop, name, truth, samples[:_LOOPED])
         taken = timing.in_turns(runs, seconds)
         rows[name] = {"predictions/s": PREDICTIONS / taken["here"]}
         if has_loop:

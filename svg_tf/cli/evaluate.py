@@ -9,7 +9,7 @@ from absl import flags
 from svg_tf.cli import flags as config_flags
 from svg_tf.cli import run_flags
 from svg_tf.config import ConfigError
-from svg_tf.evaluation import definitions, protocols
+from svg_tf.evaluation import protocols
 
 _PROTOCOL = flags.DEFINE_enum(
     "protocol",
@@ -28,15 +28,9 @@ _N_CLIPS = flags.DEFINE_integer(
     lower_bound=0,
 )
 _N_SAMPLES = flags.DEFINE_integer("n_samples", 100, "futures per clip, N", lower_bound=1, upper_bound=4096)
-_SELECT = flags.DEFINE_enum(
-    "select",
-    "each",
-    definitions.choosers(),
-    "metric that chooses the best sample for all metrics, on the predicted frames; each: every metric its own",
-)
 _SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
 _LPIPS = flags.DEFINE_string("lpips_weights", "", "folder with the published weights of LPIPS; empty: no LPIPS")
-_FVD = flags.DEFINE_string("fvd_weights", "", "folder or URL of FVD's network, I3D; empty: no FVD")
+_FVD = flags.DEFINE_string("fvd_weights", "", "folder of FVD's network, I3D; empty: no FVD")
 _RECALIBRATE = flags.DEFINE_integer(
     "recalibrate_bn",
     0,
@@ -49,7 +43,6 @@ _RECALIBRATE_OVER = flags.DEFINE_enum(
     ("clips", "rollouts", "both"),
     "frames for --recalibrate_bn: true ones (clips), predicted ones (rollouts), or both",
 )
-_N_EXAMPLES = flags.DEFINE_integer("n_examples", 4, "clips to show, the first of those scored", lower_bound=1)
 _OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/evaluation")
 
 
@@ -58,8 +51,6 @@ def run() -> None:
     config = run_flags.config()
     folder = run_flags.folder_to_write(_OUT.value, "evaluation")
     protocols.resolve(_PROTOCOL.value, config)
-    if _SELECT.value == definitions.LPIPS.name and not _LPIPS.value:
-        raise ConfigError("--select=lpips needs --lpips_weights.")
     if _RECALIBRATE_OVER.value != "clips" and not _RECALIBRATE.value:
         raise ConfigError(f"--recalibrate_over={_RECALIBRATE_OVER.value} has no effect without --recalibrate_bn.")
     from svg_tf import presets, report  # TensorFlow takes seconds to import: a bad flag fails before
@@ -70,13 +61,11 @@ def run() -> None:
         protocol=_PROTOCOL.value,
         n_clips=_N_CLIPS.value,
         n_samples=_N_SAMPLES.value,
-        select=_SELECT.value,
         seed=_SEED.value,
         lpips_weights=_LPIPS.value,
         fvd_weights=_FVD.value,
         recalibrate_bn=_RECALIBRATE.value,
         recalibrate_over=_RECALIBRATE_OVER.value,
-        n_examples=_N_EXAMPLES.value,
         command=config_flags.command_line(),
     )
     compared = None
@@ -92,7 +81,7 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.exit(f"interrupted; the scores are saved in {folder}, and the same command resumes there")
     _print(found)
-    print(f"wrote {report.write_report(folder)}, metrics.json, per_frame.csv and per_clip.csv")
+    print(f"wrote {report.write_report(folder)}, metrics.json and per_clip.csv")
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def config_from_flags() -> Config:
     Raises:
         ConfigError: a value is out of range, or two values do not fit together.
     """
-    values = {field.name: FLAGS[field.name].value for field in dataclasses.fields(Config)}
+    values: dict[str, Any] = {field.name: FLAGS[field.name].value for field in dataclasses.fields(Config)}
     return Config(**{**values, "run_dir": os.path.expanduser(values["run_dir"])})
 
 
