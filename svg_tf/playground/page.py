@@ -111,7 +111,7 @@ def render(sizes: dict, tflite: bytes, runtime: Runtime, source: str) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_template("index.html")).render(
         style=Markup(_template("style.css")),
-        importmap=_json({"imports": {name: _data_url(code) for name, code in modules.items()}}),
+        importmap=_json({"imports": {name: _data_url(name, code) for name, code in modules.items()}}),
         sizes=sizes,
         sizes_json=_json(sizes),
         source=_SOURCES[source][2],
@@ -127,8 +127,9 @@ def _template(name: str) -> str:
     return (importlib.resources.files("svg_tf.playground") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _data_url(code: bytes) -> str:
+def _data_url(name: str, code: bytes) -> str:
     code = re.sub(rb"\n//# sourceMappingURL=.*", b"", code)  # the page has no source maps
+    code += f"\n//# sourceURL={name}\n".encode()  # for stack traces
     return f"data:text/javascript;base64,{_base64(code)}"
 
 

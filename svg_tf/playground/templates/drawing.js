@@ -11,6 +11,8 @@ const SUM = table((value) => {
   return HEAT[i].map((low, channel) => low + (x - i) * (HEAT[i + 1][channel] - low));
 });
 
+const scratch = document.createElement("canvas");
+
 function table(colour) {
   return Uint32Array.from({length: 256}, (_, i) => {
     const [red, green, blue] = colour(i / 255).map(Math.round);
@@ -21,15 +23,14 @@ function table(colour) {
 /** Draws a frame, floats [size * size] in [0, 1], over a whole canvas in sharp pixels. */
 export function drawFrame(canvas, frame, colours = GRAY) {
   const size = Math.sqrt(frame.length);
-  const small = document.createElement("canvas");
-  small.width = small.height = size;
+  if (scratch.width !== size) scratch.width = scratch.height = size;
   const image = new ImageData(size, size);
   const pixels = new Uint32Array(image.data.buffer);
   frame.forEach((value, i) => (pixels[i] = colours[Math.round(255 * Math.min(value, 1))]));
-  small.getContext("2d").putImageData(image, 0, 0);
+  scratch.getContext("2d").putImageData(image, 0, 0);
   const pen = canvas.getContext("2d");
   pen.imageSmoothingEnabled = false;
-  pen.drawImage(small, 0, 0, canvas.width, canvas.height);
+  pen.drawImage(scratch, 0, 0, canvas.width, canvas.height);
 }
 
 /** Draws the mean of frames in colours: bright where all futures are. */

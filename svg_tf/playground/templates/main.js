@@ -6,6 +6,7 @@ import {World} from "playground/motion.js";
 import {noiseOf} from "playground/noise.js";
 
 const HISTORY = 90; // frames of the past in the chart
+const THROW_MS = 150; // the pointer's motion in this time before the release is the throw
 const $ = (id) => document.getElementById(id);
 
 const sizes = JSON.parse($("sizes").textContent);
@@ -140,13 +141,13 @@ function connectControls() {
     restart();
     stale = true;
   };
-  for (const id of ["ahead", "rate", "seed", "truth"]) {
-    $(id).oninput = () => {
-      if ($(`${id}-text`)) $(`${id}-text`).textContent = $(id).value;
-      world.seed = seed();
-      stale = true;
-    };
-  }
+  const change = () => {
+    $("ahead-text").textContent = $("ahead").value;
+    world.seed = seed();
+    stale = true;
+  };
+  for (const id of ["ahead", "seed", "truth"]) $(id).oninput = change;
+  change();
   matchMedia("(prefers-color-scheme: dark)").onchange = () => {
     readColours();
     stale = true;
@@ -156,14 +157,16 @@ function connectControls() {
 /** Grabs, drags and throws a digit with the mouse or a finger; the arrow keys push it. */
 function connectStage() {
   const stage = $("stage");
-  let trace = []; // of the pointer: {y, x, time}
+  let trace = []; // of the pointer in the last THROW_MS: {y, x, time}
   const locate = (event) => {
     const box = stage.getBoundingClientRect();
     const scale = sizes.imageSize / box.width;
     return {y: (event.clientY - box.top) * scale, x: (event.clientX - box.left) * scale, time: event.timeStamp};
   };
   const hold = (point) => {
-    trace = [...trace, point].filter(({time}) => point.time - time < 150);
+    const start = point.time - THROW_MS;
+    const before = trace.filter(({time}) => time <= start).pop(); // a pointer that rests sends no events
+    trace = [...(before ? [{...before, time: start}] : []), ...trace.filter(({time}) => time > start), point];
     Object.assign(world.held, {y: point.y - sizes.digitSize / 2, x: point.x - sizes.digitSize / 2});
   };
   stage.onpointerdown = (event) => {
@@ -218,7 +221,7 @@ function connectDigits() {
 
   const pad = $("pad");
   const pen = pad.getContext("2d", {willReadFrequently: true});
-  Object.assign(pen, {strokeStyle: "white", lineWidth: pad.width * 0.11, lineCap: "round", lineJoin: "round"});
+  Object.assign(pen, {strokeStyle: "white", lineWidth: pad.width * 0.14, lineCap: "round", lineJoin: "round"});
   const draw = (event) => {
     const box = pad.getBoundingClientRect();
     const scale = pad.width / box.width;

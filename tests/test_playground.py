@@ -1,0 +1,265 @@
+import base64
+import gzip
+import importlib.resources
+import json
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from svg_tf.config import Config
+from svg_tf.data import moving_mnist
+from svg_tf.data.digits import load_digits
+from svg_tf.playground import PlaygroundError, page, runtime
+from svg_tf.playground.runtime import Runtime
+
+TEMPLATES = importlib.resources.files("svg_tf.playground") / "templates"
+STUB = Runtime(b"export const Tensor = 1;\n//# sourceMappingURL=index.js.map", b"", b"var ModuleFactory;", b"\0asm")
+AHEAD = 6
+
+
+def _render(config, tflite=b"TFL3"):
+    return page.render(page.sizes_of(config, load_digits(config, "test")), tflite, STUB, config.digits)
+
+
+def _element(html, name):
+    return re.search(rf'<script type="[^"]*" id="{name}">(.*?)</script>', html, re.DOTALL)[1]
+
+
+def test_the_page_carries_the_model_its_sizes_and_twenty_digits(small):
+    config = small()
+    html = _render(config)
+    assert gzip.decompress(base64.b64decode(_element(html, "tflite"))) == b"TFL3"
+    assert gzip.decompress(base64.b64decode(_element(html, "wasm"))) == STUB.wasm
+    sizes = json.loads(_element(html, "sizes"))
+    assert (sizes["imageSize"], sizes["nPast"], sizes["zDim"], sizes["samples"]) == (32, 3, 3, 12)
+    digits = np.stack([np.frombuffer(base64.b64decode(text), np.uint8) for text in sizes["digits"]])
+    np.testing.assert_array_equal(digits.reshape(20, 16, 16), load_digits(config, "test")[:20])
+    assert "Version 2.0, January 2004" in html
+    assert _render(config) == html
+
+
+def test_the_page_loads_nothing_from_elsewhere(small):
+    html = _render(small())
+    assert not re.search(r'(src|href)="(?!https://arxiv\.org/)', html) and "url(" not in html
+    modules = json.loads(re.search(r'<script type="importmap">(.*?)</script>', html)[1])["imports"]
+    scripts = [base64.b64decode(url.partition(",")[2]).decode() for url in modules.values()]
+    assert all(url.startswith("data:text/javascript;base64,") for url in modules.values())
+    imports = {name for script in scripts for name in re.findall(r'^import .*?"(.*?)";', script, re.MULTILINE)}
+    assert len(imports) == 5 and imports <= set(modules)
+    assert "sourceMappingURL" not in "".join(scripts)
+
+
+def test_scripts_use_elements_that_the_page_has():
+    html, script = ((TEMPLATES / name).read_text() for name in ("index.html", "main.js"))
+    used = set(re.findall(r'\$\("([\w-]+)"\)', script)) | {"wasm", "tflite"}
+    assert used == set(re.findall(r' id="([\w-]+)"', html))
+
+
+@pytest.mark.parametrize("change", [{"prior": "fixed"}, {"dataset": "kth"}])
+def test_unsuitable_models_are_refused(change):
+    with pytest.raises(PlaygroundError, match=r"the playground .*; choose a model trained with --\w+=\w+"):
+        page.check(Config(**change))
+
+
+def test_a_damaged_package_is_refused(tmp_path):
+    for package in ("@litertjs/core", "@litertjs/wasm-utils"):
+        (tmp_path / runtime.archive_name(package)).write_bytes(b"damaged")
+    with pytest.raises(PlaygroundError, match=r"litertjs-core-2.5.3.tgz is not @litertjs/core 2.5.3: its checksum"):
+        runtime.load(str(tmp_path))
+
+
+def test_a_missing_package_is_named_with_the_remedy(tmp_path):
+    with pytest.raises(PlaygroundError, match=r"core-2.5.3.tgz does not exist; run `npm pack @litertjs/core@2.5.3 "):
+        runtime.load(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("npm", "reason"), [(None, "npm is not installed"), ("echo 'no network' >&2; exit 1", "no network")]
+)
+def test_without_a_network_the_error_names_the_remedy(tmp_path, monkeypatch, npm, reason):
+    _install(tmp_path, monkeypatch, npm)
+    with pytest.raises(PlaygroundError, match=rf"cannot be downloaded \({reason}\); .* --runtime_dir$"):
+        runtime.load()
+    assert not list(tmp_path.glob("cache/**/*.tgz"))
+
+
+def test_a_wrong_download_is_not_kept(tmp_path, monkeypatch):
+    name = runtime.archive_name("@litertjs/core")
+    _install(tmp_path, monkeypatch, f'echo other > "$5/{name}"')  # after: pack PACKAGE --silent --pack-destination
+    with pytest.raises(PlaygroundError, match="the download is not @litertjs/core 2.5.3"):
+        runtime.load()
+    assert not list(tmp_path.glob("cache/**/*.tgz"))
+
+
+def _install(folder, monkeypatch, npm):
+    """Make a shell script the only program, named npm, and the cache a new folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.setenv("PATH", str(folder / "bin"))
+    (folder / "bin").mkdir()
+    if npm:
+        (folder / "bin" / "npm").write_text(f"#!/bin/sh\n{npm}\n")
+        (folder / "bin" / "npm").chmod(0o755)
+
+
+# --- in a browser, with the model that ships with the package ------------------------------------------------------
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+ARGUMENTS += ["--disable-component-update", "--disable-sync", "--js-flags=--expose-gc"]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """The preset's configuration and model."""
+    from svg_tf import presets
+
+    if "moving_digits" not in presets.list_presets():
+        pytest.skip("not run: the preset moving_digits is not in this checkout")
+    return presets.load_config("moving_digits"), presets.load("moving_digits")
+
+
+@pytest.fixture(scope="module")
+def browser_page(shipped, tmp_path_factory):
+    """The page of the preset, opened from a file and paused."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="not run: needs the package playwright")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not chromium:
+        pytest.skip("not run: needs Chromium, for example Debian's package chromium")
+    config, model = shipped
+    try:
+        packages = runtime.load(os.environ.get("LITERT_DIR", ""))
+    except PlaygroundError as error:
+        pytest.skip(f"not run: {error}")
+    path = page.write(model, config, load_digits(config, "test"), packages, str(tmp_path_factory.mktemp("page")))
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        tab = browser.new_page(viewport={"width": 1200, "height": 900})
+        errors = []
+        tab.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.goto(f"file://{path}")
+        tab.wait_for_selector("body.ready", timeout=120_000)
+        tab.click("#pause")
+        yield tab
+        assert not errors
+        browser.close()
+
+
+@pytest.mark.slow
+def test_the_browser_draws_tensorflows_frames(shipped, browser_page):
+    import tensorflow as tf
+
+    from svg_tf import losses, noise, rollout
+
+    config, model = shipped
+    clips = moving_mnist.MovingMNIST(config, "test").frames(tf.constant([0], tf.int64)).numpy()
+    context = clips[:, : config.n_past] / np.float32(255)
+    seeds = tf.constant(noise.sample_seeds(0, [0], page.SAMPLES))
+    z_noise = noise.rollout_noise(seeds, config.n_past - 1 + AHEAD, config.z_dim)  # [P-1+T, 1, S, Z]
+    expected = rollout.roll_out(model, tf.constant(context), z_noise)
+    found = browser_page.evaluate(
+        """async ([context, noise, frames]) => {
+            const found = await playground.model.predict(context, Float32Array.from(noise), frames);
+            return [found.frames.map((time) => time.map((frame) => Array.from(frame))), found.stddev];
+        }""",
+        [context.reshape(config.n_past, -1).tolist(), z_noise.numpy()[:, 0].swapaxes(0, 1).ravel().tolist(), AHEAD],
+    )
+    frames = np.swapaxes(found[0], 0, 1).reshape(expected.frames.shape[1:])
+    assert np.std(frames, axis=0).max() > 0.05  # the futures differ
+    error = frames - expected.frames[0]  # weights are rounded to 16 bits after batch normalization is folded in
+    assert np.sqrt(np.mean(np.square(error))) < 1e-4 and np.max(np.abs(error)) < 1e-3
+    np.testing.assert_allclose(found[1], np.mean(losses.stddev(expected.prior[1])[0], axis=(0, 2)), atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stochastic", [True, False])
+def test_digits_move_and_look_as_in_the_data(shipped, browser_page, stochastic):
+    config, _ = shipped
+    steps, span = 100, config.image_width - config.digit_size
+    start, redraws, path, frame = browser_page.evaluate(
+        """async ([stochastic, steps]) => {
+            const {World} = await import("playground/motion.js");
+            const {bits} = await import("playground/noise.js");
+            const image = Uint8Array.from(atob(playground.sizes.digits[3]), (x) => x.charCodeAt(0));
+            const world = new World({...playground.sizes, stochastic}, [image, image], 5);
+            const start = world.digits;
+            const redraws = Array.from({length: steps}, (_, t) =>
+                [0, 1].map((n) => [0, 1, 2, 3].map((i) => bits(5, world.frame + t, n, i))));
+            const path = world.future(steps);
+            for (let t = 0; t < steps; t++) world.step();
+            return [start, redraws, [...path, world.digits], Array.from(world.render(world.digits))];
+        }""",
+        [stochastic, steps],
+    )
+    state = np.array([[digit[name] for name in ("y", "x", "vy", "vx")] for digit in start], np.int32)[np.newaxis]
+    expected = moving_mnist.walk(
+        state[..., :2], state[..., 2:], np.array(redraws)[np.newaxis], span, config.max_speed, stochastic
+    )
+    found = np.array([[(digit["y"], digit["x"]) for digit in digits] for digits in path])
+    np.testing.assert_array_equal(found[:-1], expected[0][0])
+    np.testing.assert_array_equal(found[-1], expected[0][0, -1])  # the steps lead where the future said
+    assert np.any(expected[2])
+    digits = np.repeat(load_digits(config, "test")[np.newaxis, [3]], 2, axis=1)
+    drawn = moving_mnist.render(digits, expected[0][:, -1:], config.image_width).numpy()
+    np.testing.assert_array_equal(np.round(np.array(frame) * 255), drawn.ravel())
+
+
+@pytest.mark.slow
+def test_the_prior_widens_at_walls_and_memory_stays(browser_page):
+    browser_page.evaluate("document.getElementById('ahead').value = 1")
+    history, sizes = browser_page.evaluate(
+        """async () => {
+            const {getGlobalLiteRt} = await import("@litertjs/core");
+            const history = [], sizes = [];
+            for (let i = 0; i < 600; i++) {
+                await playground.tick();
+                history.push(playground.history().at(-1));
+                if (i !== 99 && i !== 599) continue;
+                gc();
+                sizes.push([getGlobalLiteRt().liteRtWasm.HEAPU8.length, performance.memory.usedJSHeapSize]);
+            }
+            return [history, sizes];
+        }"""
+    )
+    value, hit = np.array([[entry["value"], entry["hit"]] for entry in history]).T
+    assert value[hit == 1].mean() > 1.1 * value[hit == 0].mean()
+    assert sizes[1][0] == sizes[0][0]
+    assert sizes[1][1] < sizes[0][1] + 1_000_000
+
+
+@pytest.mark.slow
+def test_throwing_drawing_and_keys(browser_page):
+    browser_page.evaluate("document.getElementById('ahead').value = 1")
+    box = browser_page.locator("#stage").bounding_box()
+    middle = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    browser_page.mouse.move(*middle)
+    browser_page.mouse.down()
+    browser_page.wait_for_timeout(3000)  # the digit comes to the pointer
+    assert browser_page.evaluate("playground.world().digits.map(({y, x}) => [y, x])") == [[8, 8]]
+    browser_page.evaluate(  # and take away the load, so that the events arrive in time
+        """document.getElementById("rate").value = 1;
+        document.getElementById("stage").addEventListener(
+            "pointerup", () => (window.thrown = playground.world().digits[0]))"""
+    )
+    browser_page.mouse.move(middle[0] + 120, middle[1], steps=4)
+    browser_page.mouse.up()
+    browser_page.click("#pause")
+    assert browser_page.evaluate("[thrown.vy, thrown.vx]") == [0, 2]
+
+    browser_page.focus("#stage")
+    for key in ("ArrowUp", "ArrowLeft", "ArrowLeft", "Enter"):
+        browser_page.keyboard.press(key)
+        browser_page.wait_for_timeout(200)
+    assert browser_page.inner_text("#pause") == "Play"
+
+    before = browser_page.evaluate("Array.from(playground.world().images[0])")
+    pad = browser_page.locator("#pad").bounding_box()
+    browser_page.mouse.move(pad["x"] + 50, pad["y"] + 10)
+    browser_page.mouse.down()
+    browser_page.mouse.move(pad["x"] + 50, pad["y"] + 90, steps=4)
+    browser_page.mouse.up()
+    drawn = np.array(browser_page.evaluate("Array.from(playground.world().images[0])")).reshape(16, 16)
+    assert drawn.ravel().tolist() != before
+    assert drawn[:, 7:9].min() > 100 and drawn[:, :3].max() == drawn[:, 13:].max() == 0  # a stroke of the whole height
