@@ -18,8 +18,8 @@ FLAGS = flags.FLAGS
 
 def _flags():
     """Return the flags that are not absl's."""
-    own = [flag for name, found in FLAGS.flags_by_module_dict().items() if not name.startswith("absl.") for flag in found]
-    for flag in own:
+    modules = FLAGS.flags_by_module_dict()
+    for flag in (flag for name, found in modules.items() if not name.startswith("absl.") for flag in found):
         bounds = [getattr(flag.parser, name, None) for name in ("lower_bound", "upper_bound")]
         yield (
             flag.name,
