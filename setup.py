@@ -44,7 +44,6 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        "fvd": ["tensorflow_hub>=0.16"],  # for a TensorFlow Hub handle of the FVD network; a folder needs nothing
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "serving": SERVING,  # the gRPC client
         "tflite": TFLITE,
