@@ -11,11 +11,7 @@ _PREFIX = ".temporary-"
 
 
 def write_bytes(path: str, data: bytes) -> None:
-    """Write a file atomically, and create its folder.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; the old file is unchanged.
-    """
+    """Write a file atomically; see `write_with`."""
 
     def write(temporary: str) -> None:
         with open(temporary, "wb") as file:
@@ -25,18 +21,17 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a UTF-8 text file atomically; see `write_bytes`."""
+    """Write a UTF-8 text file atomically; see `write_with`."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_with(path: str, writer: Callable[[str], object]) -> None:
-    """Call writer(path of a temporary file) and rename that file to `path`.
+    """Call writer(path of a temporary file) and rename that file to `path`, whose folder is created.
 
-    The temporary file has the extension of `path`. It is locked while this process lives, so that
-    `remove_temporary_files` leaves it alone.
+    The temporary file has the extension of `path`. Its lock tells `remove_temporary_files` that it is in use.
 
     Raises:
-        OSError: see `write_bytes`; the error names `path`.
+        OSError: the disk is full or the folder cannot be written; an old file at `path` is unchanged.
     """
     folder = os.path.dirname(os.path.abspath(path))
     try:

@@ -5,6 +5,7 @@ costs no import. A child runs a command, counts the moments of a kind and, at th
 signal or sees a call of the system fail.
 """
 
+import builtins
 import errno
 import functools
 import io
@@ -197,20 +198,15 @@ class _Child:
         setattr(module, name, call)
 
     def _patch_steps(self):
-        from svg_tf.training import train as training
+        from svg_tf.training.callbacks import Saver
 
         def begin(callback, batch, logs=None):
             self._steps += 1
             self.passed("step")
 
-        training.Saver.on_train_batch_begin = begin
+        Saver.on_train_batch_begin = begin
 
     def _patch_open(self):
-        from svg_tf import files
-        from svg_tf.data import videos
-        from svg_tf.evaluation import results, store
-        from svg_tf.training import checkpoints
-
         child = self
 
         class Written(io.FileIO):
@@ -225,12 +221,11 @@ class _Child:
 
         def opened(path, mode="r", *arguments, **options):
             if mode not in ("wb", "r+b"):
-                return open(path, mode, *arguments, **options)
+                return original(path, mode, *arguments, **options)
             kind = io.BufferedWriter if mode == "wb" else io.BufferedRandom
             return kind(Written(path, "w" if mode == "wb" else "r+"))
 
-        for module in (checkpoints, files, videos, results, store):
-            module.open = opened
+        original, builtins.open = builtins.open, opened
 
 
 if __name__ == "__main__":

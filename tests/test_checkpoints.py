@@ -1,10 +1,16 @@
+import io
 import os
+import zipfile
 
 import numpy as np
 import pytest
 
 from svg_tf.training import checkpoints
 from svg_tf.training import train as training
+from svg_tf.training.checkpoints import CheckpointError
+from svg_tf.training.run import load_model, model_from_config
+
+pytestmark = pytest.mark.usefixtures("kept_models")
 
 
 def _arrays(model):
@@ -17,22 +23,21 @@ def saved(small):
     config = small()
     model = training.compiled_model(config)
     for step in (5, 10):
-        model.updates.assign(step)
+        model.step.assign(step)
         checkpoints.save(checkpoints.path_of(config.run_dir, step), _arrays(model))
     return config, model
 
 
-def test_all_of_the_training_state_has_a_name_of_its_own(small):
-    model = training.compiled_model(small())
+def test_all_of_the_training_state_has_a_name(saved):
+    _, model = saved
     names = checkpoints.named_variables(model, training_state=True)
     assert len(names) == len(model.variables) + len(model.optimizer.variables) + 6
     assert "model/svg/encoder/stage_0/conv/kernel" in names
 
 
-def test_weights_come_back_bit_for_bit(saved, small):
+def test_weights_survive_the_round_trip_bit_for_bit(saved):
     config, model = saved
-    other = training.compiled_model(small(seed=9))
-    checkpoints.load_weights(other, config.run_dir, "latest")
+    other = load_model(config.replace(seed=9), 10)
     for one, two in zip(model.variables, other.variables, strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -52,42 +57,51 @@ def test_the_best_is_preferred_where_there_is_one(saved):
 
 
 @pytest.mark.parametrize(
-    ("which", "message"), [("7", "step_00000007.npz is not there"), ("worst", "checkpoint is 'worst'")]
+    ("which", "message"),
+    [(7, "step_00000007.npz does not exist"), ("worst", "checkpoint is 'worst'"), ("²", "checkpoint is '²'; it must")],
 )
-def test_a_checkpoint_that_is_not_there_is_told(saved, which, message):
-    config, model = saved
-    with pytest.raises(checkpoints.CheckpointError, match=message):
-        checkpoints.load_weights(model, config.run_dir, which)
-
-
-def test_a_run_without_checkpoints_is_told(small):
-    model = training.compiled_model(small())
-    with pytest.raises(checkpoints.CheckpointError, match="has no checkpoint yet"):
-        checkpoints.load_weights(model, "nowhere", "best")
-
-
-def test_a_checkpoint_of_another_model_is_refused_by_the_tensors_name_and_nothing_is_set(saved, small):
+def test_a_checkpoint_that_does_not_exist_is_an_error(saved, which, message):
     config, _ = saved
-    wider = training.compiled_model(small(g_dim=9))
+    with pytest.raises(CheckpointError, match=message):
+        load_model(config, which)
+    with pytest.raises(CheckpointError, match="has no checkpoint yet"):
+        load_model(config.replace(run_dir="nowhere"))
+
+
+def test_a_checkpoint_of_another_model_is_an_error_and_changes_nothing(saved, small):
+    config, _ = saved
+    wider = model_from_config(small(g_dim=9))
     before = [v.numpy() for v in wider.variables]
-    with pytest.raises(checkpoints.CheckpointError, match=r"tensor model/svg/.*linear/kernel has shape \(256, 8\)"):
+    with pytest.raises(CheckpointError, match=r"tensor model/svg/.*/kernel has shape .*; this model needs"):
         checkpoints.load_weights(wider, config.run_dir, "latest")
     for variable, value in zip(wider.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
-    with pytest.raises(
-        checkpoints.CheckpointError, match="has no tensor model/svg/encoder/stage_0_conv_0/conv/kernel"
-    ):
-        checkpoints.load_weights(training.compiled_model(small(backbone="vgg")), config.run_dir, "latest")
+    with pytest.raises(CheckpointError, match="has no tensor model/svg/encoder/stage_0_conv_0/conv/kernel"):
+        load_model(small(backbone="vgg"), "latest")
+    model, arrays = saved[1], _arrays(saved[1]) | {"model/svg/posterior/more": np.zeros(3, np.float32)}
+    with pytest.raises(CheckpointError, match="has a tensor model/svg/posterior/more that this model lacks"):
+        checkpoints.assign(checkpoints.named_variables(model, training_state=False), arrays, "file")
 
 
-@pytest.mark.parametrize("tenth", range(10))
+def test_half_precision_weights_are_accepted_and_old_names_known(saved):
+    config, model = saved
+    arrays = {name: a.astype(np.float16) if a.dtype == np.float32 else a for name, a in _arrays(model).items()}
+    arrays["model/svg/updates"] = arrays.pop("model/svg/step")
+    checkpoints.save(checkpoints.path_of(config.run_dir, 7), arrays)
+    loaded = load_model(config, 7)
+    assert int(loaded.step) == 10
+    for one, two in zip(model.variables, loaded.variables, strict=True):
+        np.testing.assert_array_equal(np.float32(np.float16(one)), np.float32(two))
+
+
+@pytest.mark.parametrize("tenth", [0, 3, 9])
 def test_a_truncated_latest_checkpoint_gives_way_to_the_one_before(saved, tenth):
     config, model = saved
     latest = checkpoints.path_of(config.run_dir, 10)
     os.truncate(latest, os.path.getsize(latest) * tenth // 10)
-    variables = checkpoints.named_variables(model, training_state=True)
-    arrays = checkpoints.restore_latest(config.run_dir, variables)
-    assert arrays["model/svg/updates"] == int(model.updates) == 5
+    arrays = checkpoints.restore_latest(config.run_dir, checkpoints.named_variables(model, training_state=True))
+    assert arrays["model/svg/step"] == int(model.step) == 5
+    assert checkpoints.steps(config.run_dir) == [5] and os.path.exists(f"{latest}.damaged")
 
 
 def test_only_damaged_checkpoints_are_an_error(saved):
@@ -95,20 +109,68 @@ def test_only_damaged_checkpoints_are_an_error(saved):
     for step in (5, 10):
         with open(checkpoints.path_of(config.run_dir, step), "wb") as file:
             file.write(b"not an archive")
-    with pytest.raises(checkpoints.CheckpointError, match="none of the 2 checkpoints"):
+    with pytest.raises(CheckpointError, match="None of the 2 checkpoints"):
         checkpoints.restore_latest(config.run_dir, checkpoints.named_variables(model, training_state=True))
+    assert checkpoints.steps(config.run_dir) == [5, 10]
 
 
-def test_what_is_not_finite_is_not_saved(tmp_path):
+def test_values_that_are_not_finite_are_not_saved(tmp_path):
     path = str(tmp_path / "step_00000001.npz")
-    with pytest.raises(checkpoints.CheckpointError, match="model/x is not finite"):
+    with pytest.raises(CheckpointError, match="model/x is not finite"):
         checkpoints.save(path, {"model/x": np.array([1.0, np.nan])})
     assert os.listdir(tmp_path) == []
 
 
-def test_pruning_keeps_the_latest_and_the_best(saved):
+def test_pruning_keeps_the_latest_up_to_the_one_just_written(tmp_path):
+    for step in (200, 400, 500, 600):
+        checkpoints.save(checkpoints.path_of(str(tmp_path), step), {"x": np.zeros(1)})
+    checkpoints.prune(str(tmp_path), keep=1, last=500)
+    assert checkpoints.steps(str(tmp_path)) == [500, 600]
+
+
+def _zipped(**members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name.replace("_", "."), data)
+    return file.getvalue()
+
+
+_HUGE = (
+    b"\x93NUMPY\1\0\x46\0" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776,)}".ljust(69) + b"\n"
+)
+
+
+@pytest.mark.parametrize("data", [b"", b"text" * 99, _zipped(a_txt=b"text"), _zipped(), _zipped(x_npy=_HUGE)])
+def test_files_that_are_no_checkpoint_are_errors(saved, data):
     config, model = saved
-    folder = checkpoints.folder(config.run_dir)
-    checkpoints.save(os.path.join(folder, checkpoints.BEST), _arrays(model))
-    checkpoints.prune(config.run_dir, keep=1)
-    assert sorted(os.listdir(folder)) == ["best.npz", "step_00000010.npz"]
+    with open(checkpoints.path_of(config.run_dir, 10), "wb") as file:
+        file.write(data)
+    with pytest.raises(CheckpointError, match="step_00000010.npz"):
+        checkpoints.load_weights(model, config.run_dir, "latest")
+
+
+def test_changed_and_truncated_bytes_are_errors_or_without_effect(tmp_path):
+    path, rng = str(tmp_path / "a.npz"), np.random.default_rng(0)
+    whole = {"a": rng.standard_normal((20, 30)).astype(np.float32), "step": np.int64(7)}
+    checkpoints.save(path, whole)
+    with open(path, "rb") as file:
+        original = file.read()
+    refused = 0
+    for number in range(150):
+        data = bytearray(original)
+        if number % 3:
+            data[rng.integers(len(data) if number % 2 else 200)] ^= rng.integers(1, 256, dtype=np.uint8)
+        else:
+            del data[rng.integers(len(data)) :]
+        with open(path, "wb") as file:
+            file.write(data)
+        try:
+            arrays = checkpoints.read(path)
+        except CheckpointError as error:
+            assert path in str(error)
+            refused += 1
+        else:
+            for name in whole.keys() & arrays.keys():
+                np.testing.assert_array_equal(arrays[name], whole[name])
+    assert refused > 100

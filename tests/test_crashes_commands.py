@@ -22,8 +22,8 @@ def harness():
         yield made
 
 
-def _asides(folder):
-    return [name for _, folders, names in os.walk(folder) for name in folders + names if name.startswith(".aside-")]
+def _leftovers(folder):
+    return [name for _, folders, names in os.walk(folder) for name in folders + names if name.startswith(".temporary-")]
 
 
 def _contents(folder):
@@ -54,7 +54,7 @@ def test_a_preparation_that_was_killed_ends_with_the_same_cache_and_pictures(har
         if outcome.status == 0:  # less is to be done each time
             break
         assert outcome.status == KILLED
-        there = {name: data for name, data in _contents(tmp_path / "cut").items() if ".aside-" not in name}
+        there = {name: data for name, data in _contents(tmp_path / "cut").items() if ".temporary-" not in name}
         assert there.items() <= expected.items()
     (tmp_path / "full").mkdir()
     full = prepare("full", Fault("ENOSPC", "write", 3))
@@ -89,7 +89,7 @@ def test_an_evaluation_that_was_killed_ends_with_the_same_tables(harness, tmp_pa
     assert full.status == 1 and "No space left on device" in full.text and "Traceback" not in full.text
     assert evaluate("cut").status == 0
     assert found("cut") == found("whole")
-    assert not _asides(folder)
+    assert not _leftovers(folder)
     assert sorted(os.listdir(folder)) == sorted(os.listdir(os.path.join(config.run_dir, "whole")))
 
 

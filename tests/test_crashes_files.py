@@ -30,8 +30,8 @@ def _every(work, action="SIGKILL", moment="any"):
     assert outcome.status == 0 and count, outcome
 
 
-def _asides(folder):
-    return [name for name in os.listdir(folder) if name.startswith(".aside-")]
+def _leftovers(folder):
+    return [name for name in os.listdir(folder) if name.startswith(".temporary-")]
 
 
 def _arrays(step):
@@ -52,7 +52,7 @@ def _save(run_dir):
     """Saves the next step."""
     step = (checkpoints.steps(run_dir) or [0])[-1] + 1
     checkpoints.save(checkpoints.path_of(run_dir, step), _arrays(step))
-    checkpoints.prune(run_dir, 2)
+    checkpoints.prune(run_dir, 2, step)
 
 
 def test_a_checkpoint_killed_anywhere_in_its_save_is_whole_or_not_there(tmp_path):
@@ -63,10 +63,10 @@ def test_a_checkpoint_killed_anywhere_in_its_save_is_whole_or_not_there(tmp_path
         assert _whole_steps(run_dir)[-1] in (step, step + 1)
         step = _whole_steps(run_dir)[-1]
         folder = checkpoints.folder(run_dir)
-        assert len(_asides(folder)) <= 1
-        left += len(_asides(folder))
-        files.remove_asides(folder)
-        assert not _asides(folder)
+        assert len(_leftovers(folder)) <= 1
+        left += len(_leftovers(folder))
+        files.remove_temporary_files(folder)
+        assert not _leftovers(folder)
     assert step > 1 and left > 5
     assert _whole_steps(run_dir) == [step, step + 1]
 
@@ -82,13 +82,13 @@ def test_a_checkpoint_that_cannot_be_written_says_so_and_the_old_ones_stay(tmp_p
         else:
             assert outcome.status == 1 and os.strerror(5 if action == "EIO" else 28) in outcome.text
             assert f"{checkpoints.folder(run_dir)}/step_0000000" in outcome.text
-        assert not _asides(checkpoints.folder(run_dir))
+        assert not _leftovers(checkpoints.folder(run_dir))
         assert len(_whole_steps(run_dir)) >= 2
 
 
 def test_a_file_that_is_being_written_is_left_alone(tmp_path):
     def writer(aside):
-        files.remove_asides(str(tmp_path))
+        files.remove_temporary_files(str(tmp_path))
         with open(aside, "w") as file:
             file.write("whole")
 
@@ -113,7 +113,7 @@ def test_the_store_of_an_evaluation_killed_anywhere_loses_one_record_at_most(tmp
     for outcome in _every(score):
         assert outcome.status == KILLED
         kept = store.Store(str(tmp_path), {}, record)
-        assert len(kept) >= done and not _asides(tmp_path)
+        assert len(kept) >= done and not _leftovers(tmp_path)
         done = len(kept)
         assert [r["score"][0] for r in kept.records(done)] == [made(number)["score"][0] for number in range(done)]
 
@@ -146,8 +146,8 @@ def test_a_version_killed_anywhere_in_its_export_is_whole_or_not_there(tmp_path)
     for outcome in _every(lambda: _publish(base)):
         assert outcome.status == KILLED
         assert all(_complete(os.path.join(base, name)) for name in os.listdir(base) if name.isdigit())
-        assert len(_asides(base)) <= 1  # the one of this export, those before being removed
-    assert versions.latest(base) and not _asides(base)
+        assert len(_leftovers(base)) <= 1  # the one of this export, those before being removed
+    assert versions.latest(base) and not _leftovers(base)
 
 
 @pytest.mark.parametrize(("moment", "action"), _FAILURES[:-1])
@@ -157,7 +157,7 @@ def test_a_version_that_cannot_be_written_is_not_there_and_leaves_nothing(tmp_pa
         assert outcome.status in (0, 1), outcome.text
         if outcome.status:
             assert "cannot be written" in outcome.text and "Traceback" not in outcome.text
-        assert not _asides(base)
+        assert not _leftovers(base)
         assert all(_complete(os.path.join(base, name)) for name in os.listdir(base))
 
 
@@ -184,7 +184,7 @@ def test_a_preparation_killed_anywhere_goes_on_to_the_same_cache(tmp_path):
     assert in_fork(lambda: prepare("whole")).status == 0
     for outcome in _every(lambda: prepare("cut")):
         assert outcome.status == KILLED
-        assert {name: data for name, data in cache("cut").items() if not name.startswith(".aside-")}.items() <= (
+        assert {name: data for name, data in cache("cut").items() if not name.startswith(".temporary-")}.items() <= (
             cache("whole").items()
         )
     assert cache("cut") == cache("whole")

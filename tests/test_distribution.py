@@ -1,3 +1,4 @@
+import concurrent.futures
 import csv
 import json
 import os
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import pytest
 from svg_tf.config import ConfigError
 from svg_tf.training import checkpoints, distribution
 from svg_tf.training import train as training
-from svg_tf.training.rendezvous import Cluster
+from svg_tf.training.distribution import Cluster, PeerError, wait_for_peers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -56,7 +58,7 @@ def steps(tmp_path_factory):
     from svg_tf.config import Config
 
     # Clipped to a tenth of what it is, the gradient shows whether it is its whole norm that counts.
-    changes = {"batch_size": 4, "beta": 0.01, "clip_norm": 0.1, "learning_rate": 1e-5, "validation_steps": 1}
+    changes = {"batch_size": 4, "beta": 0.01, "clip_norm": 0.1, "learning_rate": 1e-5, "validation_steps": 2}
     return _steps_on_one_and_two_devices(tmp_path_factory.mktemp("steps"), Config(**SMALL | changes))[0]
 
 
@@ -88,7 +90,7 @@ def test_two_devices_store_the_statistics_of_one(steps):
 
 def test_two_devices_count_steps_and_sum_up_metrics_as_one(steps):
     one, two = steps
-    for name in ("model/svg/updates", "optimizer/adam/iteration", "metrics/loss/count"):
+    for name in ("model/svg/step", "optimizer/adam/iteration", "metrics/loss/count"):
         assert one[f"step 3/{name}"] == two[f"step 3/{name}"] == 3
     _assert_near(one, two, "step 3/metrics/", 1e-4)
 
@@ -105,20 +107,22 @@ def test_both_devices_hold_the_same_numbers(steps):
 def test_two_devices_train_by_vgg_in_float16_in_parts_and_recomputed_as_one(small, tmp_path):
     config = small(
         batch_size=8,
-        accumulation=2,
+        gradient_accumulation_steps=2,
         remat=True,
         mixed_precision="float16",
         backbone="vgg",
         prior="fixed",
         learning_rate=1e-5,
     )
-    after = config.replace(mixed_precision="off", accumulation=1, remat=False, backbone="dcgan", prior="none")
+    after = config.replace(
+        mixed_precision="off", gradient_accumulation_steps=1, remat=False, backbone="dcgan", prior="none"
+    )
     (one, two), (one_after, two_after) = _steps_on_one_and_two_devices(tmp_path, config, after)
     _assert_near(one_after, two_after, "loss ", 1e-4)  # a second run of the same process
     _assert_near(one, two, "loss ", 2e-2)
     for name in ("dynamic_scale", "step_counter"):
         assert one[f"step 3/optimizer/loss_scale/{name}"] == two[f"step 3/optimizer/loss_scale/{name}"]
-    assert two["step 3/optimizer/adam/iteration"] == 3
+    assert two["step 3/optimizer/adam/iteration"] == 6  # training steps, two for each update
 
 
 class _Strategy:
@@ -128,18 +132,18 @@ class _Strategy:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batch_size": 3}, "batch_size is 3, but must be a multiple of the 2 devices that strategy=mirrored shares"),
-        ({"batch_size": 6, "accumulation": 2}, "batch_size is 6, .* shares it among in each of accumulation=2 parts"),
-        ({"jit_compile": "true"}, "jit_compile=true .* of one device by itself, but strategy=mirrored has 2"),
+        ({"batch_size": 3}, "batch_size is 3; it must be a multiple of 2, for 2 devices"),
+        ({"batch_size": 6, "gradient_accumulation_steps": 2}, "batch_size is 6; it must be a multiple of 4, for 2"),
+        ({"jit_compile": "true"}, "jit_compile=true does not work with the 2 devices of strategy=mirrored"),
     ],
 )
-def test_what_does_not_go_with_two_devices_is_told(small, monkeypatch, changes, message):
+def test_a_configuration_that_does_not_fit_two_devices_is_an_error(small, monkeypatch, changes, message):
     monkeypatch.setattr(distribution, "_mirrored", _Strategy)
     with pytest.raises(ConfigError, match=f"^{message}"):
         distribution.make_strategy(small(strategy="mirrored", **changes))
 
 
-def test_the_step_is_compiled_by_itself_on_one_gpu_only(small, monkeypatch):
+def test_auto_compiles_the_step_on_one_gpu_only(small, monkeypatch):
     assert not training.use_jit(small())
     monkeypatch.setattr(training.tf.config, "list_physical_devices", lambda kind: [kind])
     assert training.use_jit(small())
@@ -147,10 +151,83 @@ def test_the_step_is_compiled_by_itself_on_one_gpu_only(small, monkeypatch):
     assert not training.use_jit(small())
 
 
-def test_multi_worker_without_tf_config_is_told(small, monkeypatch):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    with pytest.raises(ConfigError, match="^strategy=multi_worker needs the environment variable TF_CONFIG"):
+def _tf_config(worker, index=0, kind="worker", **jobs):
+    return json.dumps({"cluster": {"worker": worker, **jobs}, "task": {"type": kind, "index": index}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "text",
+        "{}",
+        _tf_config(["a:1"], kind=[]),
+        _tf_config(["a:1"], 1),
+        _tf_config(["a:1"], -1),
+        _tf_config(["a"]),
+    ]
+    + [_tf_config(["a:1", "a:1"]), _tf_config(["a:99999"]), _tf_config(["a:1"], ps=["b:1"]), _tf_config([":1"])],
+)
+def test_a_malformed_tf_config_is_an_error(small, monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ConfigError, match="^TF_CONFIG is .*; strategy=multi_worker needs this environment variable"):
         training.train(small(strategy="multi_worker"))
+
+
+def test_a_chief_comes_before_the_workers(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", _tf_config(["[::1]:2", "b:3"], 1, chief=["a:1"]))
+    assert Cluster.from_environment() == Cluster(("a:1", "[::1]:2", "b:3"), 2)
+
+
+def _addresses(host, count):
+    servers = [socket.create_server(("", 0)) for _ in range(count)]
+    addresses = tuple(f"{host}:{server.getsockname()[1]}" for server in servers)
+    for server in servers:
+        server.close()
+    return addresses
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_processes_wait_until_all_have_started(host):
+    addresses = _addresses(host, 3)
+    late = [
+        threading.Timer(delay, wait_for_peers, (Cluster(addresses, number), 60))
+        for number, delay in ((1, 0.5), (2, 1))
+    ]
+    for thread in late:
+        thread.start()
+    wait_for_peers(Cluster(addresses, 0), 60)
+    for thread in late:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def test_processes_that_did_not_start_are_named_and_a_port_in_use_too():
+    addresses = _addresses("localhost", 3)
+    with pytest.raises(
+        PeerError, match=rf"^process 0 \({addresses[0]}\), process 2 \({addresses[2]}\) did not start within 0.5 s"
+    ):
+        wait_for_peers(Cluster(addresses, 1), 0.5)
+    with (
+        socket.create_server(("", int(addresses[1].split(":")[1]))),
+        pytest.raises(PeerError, match="which is not free"),
+    ):
+        wait_for_peers(Cluster(addresses, 1), 0.5)
+
+
+@pytest.mark.parametrize(("index", "others"), [(0, 0.0), (1, 1.0)])
+def test_processes_connect_off_the_main_thread_and_compare_their_flags(small, monkeypatch, index, others):
+    monkeypatch.setenv("TF_CONFIG", _tf_config(["a:1", "b:1"], index))
+    monkeypatch.setattr(distribution, "wait_for_peers", lambda *_: None)
+    monkeypatch.setattr(distribution.tf.distribute, "MultiWorkerMirroredStrategy", type("Strategy", (), {}))
+    monkeypatch.setattr(distribution, "_sum", lambda _, value: value + others)  # a chief with the checksum 1
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        connected = pool.submit(distribution._connect, small())
+    if index == 0:
+        assert connected.result()
+    else:
+        with pytest.raises(PeerError, match="different flags or different checkpoints"):
+            connected.result()
 
 
 @pytest.mark.parametrize(
@@ -188,15 +265,16 @@ _CRASHING_ON_TWO_DEVICES = textwrap.dedent("""
     import sys
     import tensorflow as tf
     from svg_tf.training import train as training
+    from svg_tf.training.callbacks import Saver
     from svg_tf.config import Config
 
     def crash(self, batch, logs=None):
-        if int(self.model.updates.numpy()) == 6:
+        if int(self.model.step.numpy()) == 6:
             raise SystemExit(10 + self.model.distribute_strategy.num_replicas_in_sync)
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    training.Saver.on_train_batch_begin = crash
+    Saver.on_train_batch_begin = crash
     training.train(Config.load(sys.argv[1]))
 """)
 
@@ -221,14 +299,10 @@ def start():
     started = []
 
     def start_both(config):
-        servers = [socket.create_server(("", 0)) for _ in range(2)]
-        addresses = [f"localhost:{server.getsockname()[1]}" for server in servers]
-        for server in servers:
-            server.close()
+        addresses = _addresses("localhost", 2)
         flags = [f"--{name}={value}" for name, value in json.loads(config.to_json()).items()]
         for index in range(2):
-            task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-            environment = _environment(TF_CONFIG=json.dumps(task), CUDA_VISIBLE_DEVICES="")
+            environment = _environment(TF_CONFIG=_tf_config(addresses, index), CUDA_VISIBLE_DEVICES="")
             command = [sys.executable, str(ROOT / "bin" / "train.py"), *flags]
             log = open(f"{config.run_dir}.{len(started)}.log", "w+")  # noqa: SIM115, closed below
             started.append((subprocess.Popen(command, env=environment, stderr=log), log))
@@ -269,7 +343,7 @@ def test_two_processes_survive_a_kill_and_a_signal_and_end_as_one_device_does(sm
     _wait_for_step(cut, 4, processes)
     processes[1][0].send_signal(signal.SIGKILL)
     (survivor, words), _ = _ends(processes)
-    assert survivor == 1 and "error: another process is gone; start all again" in words and "Traceback" not in words
+    assert survivor == 1 and "error: Another process is gone. Start all again" in words and "Traceback" not in words
 
     killed_at = checkpoints.steps(cut.run_dir)[-1]
     processes = start(cut)
@@ -279,8 +353,8 @@ def test_two_processes_survive_a_kill_and_a_signal_and_end_as_one_device_does(sm
     stopped_at = checkpoints.steps(cut.run_dir)[-1]
     for words in (other_words, told_words):
         assert f"resuming {cut.run_dir} at step {killed_at} of 60" in words
-    assert told == 0 and f"stopped at step {stopped_at}; the same command goes on from there" in told_words
-    assert other == 1 and f"error: another process was told to stop, and step {stopped_at} is saved" in other_words
+    assert told == 0 and f"stopped at step {stopped_at}; repeat the command to continue" in told_words
+    assert other == 1 and f"error: Another process was stopped, and step {stopped_at} is saved" in other_words
 
     processes = start(cut)
     for status, words in _ends(processes):

@@ -17,8 +17,8 @@ def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "b.txt"
     files.write_text(str(path), "old")
 
-    def fail(aside):
-        with open(aside, "w") as file:
+    def fail(temporary):
+        with open(temporary, "w") as file:
             file.write("half")
         raise OSError("No space left on device")
 
@@ -37,7 +37,7 @@ def test_the_file_is_readable_as_the_umask_says(tmp_path):
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):
-    (tmp_path / ".aside-x.npz").write_text("half")
+    (tmp_path / ".temporary-x.npz").write_text("half")
     (tmp_path / "whole.npz").write_text("whole")
-    files.remove_asides(str(tmp_path))
+    files.remove_temporary_files(str(tmp_path))
     assert os.listdir(tmp_path) == ["whole.npz"]

@@ -3,11 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf.training.optimizer import Adam
+from svg_tf.training.optimizer import Adam, LossScaleOptimizer
+from svg_tf.training.schedules import LearningRate
 
 
-def _updates(optimizer, jit, steps=5):
-    """The weights after each of some steps by gradients of many sizes, exact zeros among them."""
+def _updates(optimizer, jit=False, steps=6):
+    """The weights after each of some steps with gradients of many sizes, exact zeros among them."""
     rng = np.random.default_rng(0)
     variables = [keras.Variable(rng.standard_normal(shape).astype("float32")) for shape in ([3, 4], [5], [])]
     optimizer.build(variables)
@@ -23,14 +24,35 @@ def _updates(optimizer, jit, steps=5):
 
 
 @pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("options", [{}, {"global_clipnorm": 0.5}, {"beta_1": 0.5, "epsilon": 0.1}])
+@pytest.mark.parametrize(
+    "options", [{}, {"global_clipnorm": 0.5, "gradient_accumulation_steps": 2}, {"beta_1": 0.5, "epsilon": 0.1}]
+)
 def test_the_updates_are_those_of_keras(jit, options):
     options = {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5), "epsilon": 1e-8} | options
-    for ours, theirs in zip(
-        _updates(Adam(**options), jit), _updates(keras.optimizers.Adam(**options), jit), strict=True
-    ):
-        for value, expected in zip(ours, theirs, strict=True):
+    ours, theirs = _updates(Adam(**options), jit), _updates(keras.optimizers.Adam(**options), jit)
+    for one, other in zip(ours, theirs, strict=True):
+        for value, expected in zip(one, other, strict=True):
             np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_accumulation_takes_the_mean_gradient_and_one_step_of_the_schedule(scaled):
+    rng = np.random.default_rng(0)
+    parts = rng.standard_normal([4, 3, 5]).astype("float32")  # updates, parts
+    whole, accumulated = keras.Variable(np.ones(5, "float32")), keras.Variable(np.ones(5, "float32"))
+    for variable, steps in ((whole, 1), (accumulated, 3)):
+        optimizer = Adam(
+            LearningRate(0.1, "cosine", 2, 4, steps_per_update=steps),
+            global_clipnorm=0.5,
+            gradient_accumulation_steps=steps if steps > 1 else None,
+        )
+        if scaled:
+            optimizer = LossScaleOptimizer(optimizer, initial_scale=8.0)
+        optimizer.build([variable])
+        for update in parts:
+            for gradient in update if steps > 1 else [update.mean(axis=0)]:
+                optimizer.apply([optimizer.scale_loss(tf.constant(gradient))], [variable])
+    np.testing.assert_allclose(accumulated.numpy(), whole.numpy(), rtol=1e-5)
 
 
 def test_a_first_step_is_the_learning_rate_in_the_direction_of_the_sign():
@@ -39,3 +61,10 @@ def test_a_first_step_is_the_learning_rate_in_the_direction_of_the_sign():
     optimizer.build([variable])
     optimizer.apply([tf.constant([0.5, -50.0])], [variable])
     np.testing.assert_allclose(variable.numpy(), [0.75, 1.25], rtol=1e-5)
+
+
+def test_optimizers_survive_serialization():
+    optimizer = LossScaleOptimizer(Adam(LearningRate(0.1, "cosine", 2, 9), global_clipnorm=0.5))
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert type(copy) is LossScaleOptimizer and type(copy.inner_optimizer) is Adam
+    assert copy.get_config() == optimizer.get_config()

@@ -1,7 +1,7 @@
 """Training steps on one device and on two logical CPU devices, written to an archive: two_devices.py OUT CONFIG...
 
-A program of its own, since devices are divided before TensorFlow is used. Each CONFIG is the JSON of a configuration;
-the archive's arrays are named INDEX/DEVICES/what.
+A program of its own, because devices are divided before TensorFlow is used. Each CONFIG is the JSON of a configuration;
+the arrays are named INDEX/DEVICES/what.
 """
 
 import json
@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from svg_tf.config import Config
-from svg_tf.data.dataset import make_dataset
 from svg_tf.training import checkpoints, distribution, loop
 from svg_tf.training import train as training
 
@@ -19,14 +18,8 @@ STEPS = 3
 
 
 def train_steps(config: Config) -> dict[str, np.ndarray]:
-    """The losses of each step and of the validation, and the state after the first step and after the last."""
+    """Return the losses of each step and of the validation, and the state after the first step and after the last."""
     strategy = distribution.make_strategy(config)
-
-    def data(split):
-        return iter(
-            strategy.distribute_datasets_from_function(lambda context: make_dataset(config, split, context=context))
-        )
-
     with strategy.scope():
         model = training.compiled_model(config)
     rng = np.random.default_rng(0)
@@ -35,18 +28,19 @@ def train_steps(config: Config) -> dict[str, np.ndarray]:
             variable.assign(rng.standard_normal(variable.shape) / np.sqrt(np.prod(variable.shape[:-1])))
     variables = checkpoints.named_variables(model, training_state=True)
     train_step = loop.on_all_replicas(model, model.train_step)
-    batches, found = data("train"), {}
+    batches, found = iter(training._batches(config, strategy, "train")), {}
     for step in range(1, STEPS + 1):
-        found |= {f"loss {step}/{name}": value for name, value in train_step(batches).items()}
+        for _ in range(config.gradient_accumulation_steps):
+            losses = train_step(batches)
+        found |= {f"loss {step}/{name}": value for name, value in losses.items()}
         if step in (1, STEPS):
             found |= {f"step {step}/{name}": variable.numpy() for name, variable in variables.items()}
     for name, variable in variables.items():
         if not name.startswith("metrics/"):  # each replica holds a share of those
             found[f"copies/{name}"] = np.stack(strategy.experimental_local_results(variable.value))
-    model.reset_metrics()
     test_step = loop.on_all_replicas(model, model.test_step)
-    found |= {f"validation/{name}": value for name, value in test_step(data("validation")).items()}
-    return found
+    losses = loop.validate(model, test_step, training._batches(config, strategy, "validation"), 2)
+    return found | {f"validation/{name}": value for name, value in losses.items()}
 
 
 def main(path: str, configs: list[str]) -> None:

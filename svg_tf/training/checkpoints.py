@@ -50,10 +50,7 @@ def named_variables(model: SVG, *, training_state: bool) -> dict[str, keras.Vari
     if training_state:
         groups["optimizer"] = model.optimizer.variables
         groups["metrics"] = [variable for metric in model.metrics for variable in metric.variables]
-    named = {f"{group}/{variable.path}": variable for group, list_ in groups.items() for variable in list_}
-    if len(named) != sum(map(len, groups.values())):
-        raise AssertionError("two variables have the same path")
-    return named
+    return {f"{group}/{variable.path}": variable for group, variables in groups.items() for variable in variables}
 
 
 def save(path: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -81,14 +78,10 @@ def prune(run_dir: str, keep: int, last: int) -> None:
 
 
 def read(path: str) -> dict[str, np.ndarray]:
-    """Return the arrays of a checkpoint by name.
-
-    Raises:
-        CheckpointError: the file does not exist or is damaged.
-    """
+    """Return the arrays of a checkpoint by name. Raises CheckpointError if the file is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist. Train the run first, or name another checkpoint.") from None
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds on damaged files
@@ -112,12 +105,12 @@ def assign(variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndar
         if name not in arrays:
             raise CheckpointError(f"{path} has no tensor {name}; it is a checkpoint of another model.")
         array = arrays[name]
-        if tuple(array.shape) != tuple(variable.shape):
+        # Presets store float16.
+        if array.shape != tuple(variable.shape) or not np.can_cast(array.dtype, variable.dtype):
             raise CheckpointError(
-                f"{path}: the tensor {name} has shape {tuple(array.shape)}; this model needs {tuple(variable.shape)}."
+                f"{path}: the tensor {name} is {array.dtype} {list(array.shape)}; this model needs {variable.dtype} "
+                f"{list(variable.shape)}."
             )
-        if not np.can_cast(array.dtype, variable.dtype):  # presets store float16
-            raise CheckpointError(f"{path}: the tensor {name} is {array.dtype}; this model needs {variable.dtype}.")
     left_over = next((name for name in arrays if name.startswith("model/") and name not in variables), None)
     if left_over:
         raise CheckpointError(f"{path} has a tensor {left_over} that this model lacks; it is of another model.")
@@ -155,16 +148,7 @@ def restore_latest(run_dir: str, variables: Mapping[str, keras.Variable]) -> dic
 
 
 def load_weights(model: SVG, run_dir: str, which: str | int = "best") -> str:
-    """Load the weights of a run into a model and return the path of the checkpoint.
-
-    Args:
-        model: of the run's configuration.
-        run_dir: folder of the run.
-        which: "best" (the latest while there is no best), "latest" or a step.
-
-    Raises:
-        CheckpointError: there is no such checkpoint, or it does not fit the model.
-    """
+    """Load the weights of a run and return the path of the checkpoint; see `run.load_model`."""
     available, which = steps(run_dir), str(which)
     best = os.path.join(folder(run_dir), BEST)
     if which == "best" and os.path.exists(best):

@@ -43,33 +43,23 @@ class Cluster(NamedTuple):
 
     @classmethod
     def from_environment(cls) -> "Cluster":
-        """Read TF_CONFIG: {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}.
-
-        A job "chief", if there is one, precedes the workers.
-
-        Raises:
-            ConfigError: TF_CONFIG is missing or malformed.
-        """
+        """Read the environment variable TF_CONFIG. Raises ConfigError if it is missing or malformed."""
         text = os.environ.get("TF_CONFIG", "")
         try:
             value = json.loads(text)
-            jobs = {job: [str(address) for address in addresses] for job, addresses in value["cluster"].items()}
-            job, index = str(value["task"]["type"]), value["task"]["index"]
-        except (ValueError, KeyError, TypeError, AttributeError):
+            jobs, job, index = value["cluster"], value["task"]["type"], value["task"]["index"]
+            addresses = tuple(str(address) for name in ("chief", "worker") for address in jobs.get(name, ()))
+            ports = [int(address.rpartition(":")[2]) for address in addresses if address.rpartition(":")[0]]
+            valid = set(jobs) <= {"chief", "worker"} and len(ports) == len(set(addresses)) == len(addresses)
+            if not (valid and index >= 0 and all(0 < port < 2**16 for port in ports)):
+                raise ValueError
+            return cls(addresses, addresses.index(jobs[job][index]))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             raise ConfigError(
                 f"TF_CONFIG is {text!r}; strategy=multi_worker needs this environment variable in the form "
-                '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}.'
+                '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}, with a '
+                "different host:port for each process and the index of this one."
             ) from None
-        if not set(jobs) <= {"chief", "worker"} or len(jobs.get("chief", ())) > 1:
-            raise ConfigError(f"TF_CONFIG has the jobs {', '.join(jobs)}; use workers and at most one chief.")
-        if type(index) is not int or not 0 <= index < len(jobs.get(job, ())):
-            raise ConfigError(f"TF_CONFIG has the task {job} {index!r}, which its cluster {json.dumps(jobs)} lacks.")
-        addresses = (*jobs.get("chief", ()), *jobs.get("worker", ()))
-        for address in addresses:
-            host, _, port = address.rpartition(":")
-            if not host or not (port.isdecimal() and 0 < int(port) < 2**16) or addresses.count(address) > 1:
-                raise ConfigError(f"TF_CONFIG has the address {address!r}; each must be a different host:port.")
-        return cls(addresses, index + (len(jobs.get("chief", ())) if job == "worker" else 0))
 
 
 def make_strategy(config: Config) -> tf.distribute.Strategy:

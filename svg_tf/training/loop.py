@@ -19,18 +19,16 @@ def fit(
 ) -> None:
     """Train from model.step to the end of the run, with a validation after each epoch.
 
-    Calls the same callback hooks as `keras.Model.fit`. Unlike it, this loop can begin in the middle of an epoch, with
-    the metrics as they are, and works with `MultiWorkerMirroredStrategy`. A batch of the loop is one optimizer step: it
-    makes config.gradient_accumulation_steps training steps.
+    Calls the callback hooks of `keras.Model.fit`. Unlike it, this loop can begin in the middle of an epoch, with the
+    metrics as they are, and works with `MultiWorkerMirroredStrategy`.
 
     Args:
         model: compiled in the scope of its strategy.
-        config: epochs, steps_per_epoch, validation_steps and gradient_accumulation_steps.
-        train_data: uint8 [B, T, H, W, C] from the next training step on, with B = batch_size /
-            gradient_accumulation_steps; or what the strategy made of them.
+        config: the configuration of the run.
+        train_data: batches of the training steps that are left, uint8 [B, T, H, W, C]. An optimizer step, a "batch" of
+            the hooks, takes gradient_accumulation_steps of them.
         validation_data: at least validation_steps batches, uint8 [B, T, H, W, C].
-        callbacks: model.stop_training ends the training after a batch or an epoch; then the epoch's validation is
-            skipped.
+        callbacks: if one sets model.stop_training, the training ends after the batch, without a validation, or epoch.
         validation_due: the epoch that ends at model.step still needs its validation.
     """
     train_step = on_all_replicas(model, model.train_step)
@@ -75,15 +73,7 @@ def validate(
     steps: int,
     callbacks: keras.callbacks.CallbackList | None = None,
 ) -> dict[str, float]:
-    """Return the metrics of the model over `steps` batches.
-
-    Args:
-        model: compiled.
-        test_step: `on_all_replicas(model, model.test_step)`.
-        data: see `fit`.
-        steps: number of batches.
-        callbacks: whose hooks of a test are called.
-    """
+    """Return the metrics over `steps` batches; test_step is `on_all_replicas(model, model.test_step)`."""
     called = callbacks or keras.callbacks.CallbackList(model=model)
     batches, logs = iter(data), {}
     model.reset_metrics()

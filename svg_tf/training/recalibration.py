@@ -1,7 +1,7 @@
 """New estimates of the stored statistics of batch normalization, after training.
 
-Training leaves a moving average over its last few tens of batches, made with weights that still changed. A plain average
-over many batches with the final weights is less noisy (Ioffe & Szegedy, 2015, section 3.1).
+Training leaves a moving average over its last batches, made with weights that still changed. A plain average over many
+batches with the final weights is less noisy (Ioffe & Szegedy, 2015, section 3.1).
 """
 
 import itertools
@@ -33,12 +33,10 @@ def recalibrate(model: SVG, config: Config, batches: int, over: str = "clips") -
             "both" (K batches of each).
 
     Returns:
-        A report for JSON: batches, clips, over, layers, the largest shift of a mean (in old standard deviations) and
-        the largest factor of a variance with the names of their layers, and the validation loss before and after.
+        A report for JSON: batches, clips, over, layers, and the validation loss before and after.
 
     Raises:
         ConfigError: batches or over is invalid, or the model has no batch normalization.
-        DataError: the training data is missing or damaged.
     """
     if batches < 1:
         raise ConfigError(f"recalibrate_bn is {batches}; it must be 1 or greater.")
@@ -48,7 +46,7 @@ def recalibrate(model: SVG, config: Config, batches: int, over: str = "clips") -
     if not layers:
         raise ConfigError(f"backbone {config.backbone} has no batch normalization; leave out --recalibrate_bn.")
     validation = list(make_dataset(config, "validation"))
-    before, loss_before = _read(layers), _loss(model, config, validation)
+    loss_before = _loss(model, config, validation)
     collected = []
     training = itertools.islice(make_dataset(config, "train"), batches)
     for number, clips in enumerate(progress(training, batches, "statistics", "batch")):
@@ -56,21 +54,12 @@ def recalibrate(model: SVG, config: Config, batches: int, over: str = "clips") -
             collected.append(_batch_statistics(model, layers, clips, number))
         if over != "clips":
             collected.append(_batch_statistics(model, layers, _with_own_futures(model, config, clips, number), number))
-    after = [np.mean(values, axis=0, dtype=np.float64).astype(np.float32) for values in zip(*collected, strict=True)]
-    _write(layers, after)
-    deviations = [np.sqrt(variance + layers[0].epsilon) for variance in before[1::2]]
-    new_deviations = [np.sqrt(variance + layers[0].epsilon) for variance in after[1::2]]
-    shifts = [np.max(np.abs(new - old) / d) for new, old, d in zip(after[::2], before[::2], deviations, strict=True)]
-    ratios = [np.abs(2 * np.log(new / old)) for new, old in zip(new_deviations, deviations, strict=True)]
-    factors = [np.exp(np.max(ratio)) for ratio in ratios]
-    furthest, widest = int(np.argmax(shifts)), int(np.argmax(factors))
+    _write(layers, [np.mean(values, axis=0, dtype=np.float64) for values in zip(*collected, strict=True)])
     return {
         "batches": batches,
         "clips": batches * config.batch_size,
         "over": over,
         "layers": len(layers),
-        "largest_mean_shift": {"layer": layers[furthest].path, "standard_deviations": float(shifts[furthest])},
-        "largest_variance_factor": {"layer": layers[widest].path, "factor": float(factors[widest])},
         "validation_loss_before": loss_before,
         "validation_loss_after": _loss(model, config, validation),
     }
@@ -108,10 +97,10 @@ def _loss(model: SVG, config: Config, validation: list[tf.Tensor]) -> float:
 
 
 def _read(layers: list[BatchNorm]) -> Statistics:
-    return [value.numpy() for layer in layers for value in (layer.moving_mean, layer.moving_variance)]
+    return [variable.numpy() for layer in layers for variable in layer.non_trainable_weights]
 
 
 def _write(layers: list[BatchNorm], statistics: Statistics) -> None:
-    variables = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
+    variables = [variable for layer in layers for variable in layer.non_trainable_weights]
     for variable, value in zip(variables, statistics, strict=True):
         variable.assign(value)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -46,52 +45,36 @@ def train(config: Config, began: float | None = None, callbacks: Sequence[keras.
         NonFiniteError: the loss is not finite; the last good checkpoint is kept.
     """
     strategy = distribution.make_strategy(config)
-    with distribution.peers_needed(strategy):
-        return _train(config, strategy, time.monotonic() if began is None else began, callbacks)
-
-
-def _train(
-    config: Config, strategy: tf.distribute.Strategy, began: float, callbacks: Sequence[keras.callbacks.Callback]
-) -> SVG:
-    validation_data = _distributed(config, strategy, "validation")
-    clips = next(iter(make_dataset(config, "validation"))).numpy()  # missing data fails before a folder is made
-    chief = distribution.is_chief(strategy)
-    if chief:
-        run.open_run(config)
-    with strategy.scope():
-        model = compiled_model(config)
-    saver, scores = Saver(config, clips), Futures(config, clips)
-    scores.set_model(model)
-    arrays = checkpoints.restore_latest(config.run_dir, checkpoints.named_variables(model, training_state=True))
-    if saver.restore(arrays):
-        saver.best = _score_of_best(model, config, saver, scores, validation_data)
-    first_step = int(model.step.numpy()) // config.gradient_accumulation_steps
-    if first_step >= config.total_steps and not saver.validation_due:
-        logging.info("%s is trained: %d of %d steps", config.run_dir, first_step, config.total_steps)
-        return model
-    logging.info(
-        "%s %s at step %d of %d",
-        "training" if arrays is None else "resuming",
-        config.run_dir,
-        first_step,
-        config.total_steps,
-    )
-    with contextlib.ExitStack() as stack:
-        first = [scores]
+    with distribution.peers_needed(strategy), contextlib.ExitStack() as stack:
+        validation_data = _batches(config, strategy, "validation")
+        clips = next(iter(make_dataset(config, "validation"))).numpy()  # fails before the folder is created
+        chief = distribution.is_chief(strategy)
+        if chief:
+            run.open_run(config)
+        with strategy.scope():
+            model = compiled_model(config)
+        saver, futures = Saver(config, clips), Futures(config, clips)
+        arrays = checkpoints.restore_latest(config.run_dir, checkpoints.named_variables(model, training_state=True))
+        if not saver.restore(arrays):
+            saver.best = _score_of_best(model, config, saver, futures, validation_data)
+        step = int(model.step.numpy()) // config.gradient_accumulation_steps
+        if step >= config.total_steps and not saver.validation_due:
+            logging.info("%s is trained: %d of %d steps", config.run_dir, step, config.total_steps)
+            return model
+        verb = "training" if arrays is None else "resuming"
+        logging.info("%s %s at step %d of %d", verb, config.run_dir, step, config.total_steps)
+        own = [futures]
         if chief:
             writer = tf.summary.create_file_writer(os.path.join(config.run_dir, "logs"))
-            bar = stack.enter_context(contextlib.closing(Progress(config, first_step, began)))
-            first = [Futures(config, clips, writer), EpochLog(config, first_step, writer), bar]
+            bar = Progress(config, step, time.monotonic() if began is None else began)
+            stack.enter_context(contextlib.closing(bar))
+            own = [Futures(config, clips, writer), EpochLog(config, step, writer), bar]
         stack.enter_context(_stop_on_signal(saver))
+        every = [FiniteLoss(config), *own, *callbacks, saver]
         loop.fit(
-            model,
-            config,
-            _distributed(config, strategy, "train", first_step),
-            validation_data,
-            [FiniteLoss(config), *first, *callbacks, saver],
-            saver.validation_due,
+            model, config, _batches(config, strategy, "train", step), validation_data, every, saver.validation_due
         )
-        distribution.any_process(strategy, False)  # wait for the chief: a process that leaves would end it
+        distribution.any_process(strategy, False)  # a process that leaves before the chief is done would end it
     if saver.stopped and not saver.stop_requested:
         raise PeerError(f"Another process was stopped, and step {saver.step} is saved. Start all again to continue.")
     if saver.stopped:
@@ -104,7 +87,7 @@ def compiled_model(config: Config) -> SVG:
     parts, total = config.gradient_accumulation_steps, config.total_steps
     rate: float | LearningRate = config.learning_rate
     if config.learning_rate_schedule != "constant" or config.warmup_steps:
-        rate = LearningRate(config.learning_rate, config.learning_rate_schedule, config.warmup_steps, total, parts)
+        rate = LearningRate(rate, config.learning_rate_schedule, config.warmup_steps, total, parts)
     optimizer: keras.optimizers.Optimizer = Adam(
         rate,
         beta_1=0.9,
@@ -115,16 +98,12 @@ def compiled_model(config: Config) -> SVG:
     )
     if config.mixed_precision == "float16":
         optimizer = LossScaleOptimizer(optimizer, name="loss_scale")
-    kind = "linear" if config.scheduled_sampling_warmup_steps else "constant"
+    beta = Schedule(config.beta, config.beta_schedule, config.beta_warmup_steps, total, config.beta_cycles, parts)
+    share, rise = config.scheduled_sampling, config.scheduled_sampling_warmup_steps
+    sampling = Schedule(share, "linear" if rise else "constant", rise, steps_per_update=parts) if share else 0.0
     model = run.model_from_config(config)
-    model.compile(
-        optimizer,
-        beta=Schedule(config.beta, config.beta_schedule, config.beta_warmup_steps, total, config.beta_cycles, parts),
-        scheduled_sampling=config.scheduled_sampling
-        and Schedule(config.scheduled_sampling, kind, config.scheduled_sampling_warmup_steps, steps_per_update=parts),
-        jit_compile=use_jit(config),
-        auto_scale_loss=False,  # the scaling is chosen above
-    )
+    # The loss is scaled by the optimizer chosen above.
+    model.compile(optimizer, beta, sampling, jit_compile=use_jit(config), auto_scale_loss=False)
     optimizer.build(model.trainable_variables)
     return model
 
@@ -132,8 +111,8 @@ def compiled_model(config: Config) -> SVG:
 def use_jit(config: Config) -> bool:
     """Return whether to compile the training step with XLA; auto: on one GPU.
 
-    On two CPU cores a step of the SM-MNIST recipe with 8 clips took 1.12 s with XLA and 0.65 s without, the first one
-    8.1 s and 3.5 s. Narrow networks gain: a step of the demo took 0.06 s instead of 0.09 s.
+    On two CPU cores a step of the SM-MNIST recipe with 8 clips took 1.12 s with XLA and 0.65 s without. Narrow networks
+    gain: a step of the demo took 0.06 s instead of 0.09 s.
     """
     if config.jit_compile == "auto":
         return not tf.distribute.has_strategy() and bool(tf.config.list_physical_devices("GPU"))
@@ -141,36 +120,33 @@ def use_jit(config: Config) -> bool:
 
 
 def dry_run(config: Config) -> str:
-    """Train one step without writing anything; return the configuration, sizes, time and peak memory as text.
+    """Train two steps without writing anything; return the configuration, sizes, times and peak memory as text.
 
-    Without data, the step is trained on black frames.
+    Without data, the steps are trained on black frames.
     """
     import resource
 
     lines = ["configuration", *("  " + line for line in config.to_json().splitlines()[1:-1])]
-    size = config.batch_size // config.gradient_accumulation_steps
+    one = _one_step(config)
     try:
-        batch = next(iter(make_dataset(_part(config), "train")))
-        values = f"{int(tf.reduce_min(batch))} to {int(tf.reduce_max(batch))}"
-        lines.append(f"batch: uint8 {list(batch.shape)}, values {values}")
+        batch = next(iter(make_dataset(one, "train")))
+        lines.append(f"batch: uint8 {list(batch.shape)}, values {tf.reduce_min(batch)} to {tf.reduce_max(batch)}")
     except DataError as error:
-        shape = [size, config.n_frames, config.image_width, config.image_width, config.channels]
+        shape = [one.batch_size, config.n_frames, config.image_width, config.image_width, config.channels]
         batch = tf.zeros(shape, tf.uint8)
         lines.append(f"no data: {error}")
     model = compiled_model(config)
+    networks = [model.encoder, model.decoder, model.frame_predictor, model.posterior, model.prior]
+    sizes = {network.name: network.trainable_weights for network in networks if network is not None}
     lines.append("trainable parameters")
-    for name in ("encoder", "decoder", "frame_predictor", "posterior", "prior"):
-        network = getattr(model, name)
-        weights = network.trainable_weights if network is not None else []
-        lines.append(f"  {name:<16}{sum(int(np.prod(weight.shape)) for weight in weights):>14,}")
-    lines.append(f"  {'total':<16}{sum(int(np.prod(weight.shape)) for weight in model.trainable_weights):>14,}")
-    step = loop.on_all_replicas(model, model.train_step)
-    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    for name, weights in (sizes | {"total": model.trainable_weights}).items():
+        lines.append(f"  {name:<16}{sum(math.prod(weight.shape) for weight in weights):>14,}")
+    step, batches = loop.on_all_replicas(model, model.train_step), iter(tf.data.Dataset.from_tensors(batch).repeat())
     for name in ("first step", "second step"):
-        began = time.monotonic()
+        start = time.monotonic()
         for _ in range(config.gradient_accumulation_steps):
             step(batches)
-        lines.append(f"{name}: {time.monotonic() - began:.2f} s")
+        lines.append(f"{name}: {time.monotonic() - start:.2f} s")
     if tf.config.list_physical_devices("GPU"):
         peak, where = tf.config.experimental.get_memory_info("GPU:0")["peak"], "GPU memory"
     else:
@@ -178,24 +154,24 @@ def dry_run(config: Config) -> str:
     return "\n".join([*lines, f"peak {where}: {peak / 2**20:,.0f} MiB"]) + "\n"
 
 
-def _part(config: Config) -> Config:
+def _one_step(config: Config) -> Config:
     """Return the configuration with the batches of one training step, a part of an optimizer step."""
     parts = config.gradient_accumulation_steps
     return config.replace(batch_size=config.batch_size // parts, gradient_accumulation_steps=1)
 
 
-def _distributed(config: Config, strategy: tf.distribute.Strategy, split: str, first_step: int = 0) -> tf.data.Dataset:
-    part = _part(config) if split == "train" else config.replace(gradient_accumulation_steps=1)
-    first = first_step * config.gradient_accumulation_steps
+def _batches(config: Config, strategy: tf.distribute.Strategy, split: str, step: int = 0) -> tf.data.Dataset:
+    parts = config.gradient_accumulation_steps
+    one = _one_step(config) if split == "train" else config.replace(gradient_accumulation_steps=1)
     return strategy.distribute_datasets_from_function(
-        lambda context: make_dataset(part, split, first, context=context)
+        lambda context: make_dataset(one, split, step * parts, context=context)
     )
 
 
 def _score_of_best(
-    model: SVG, config: Config, saver: Saver, scores: Futures, validation_data: tf.data.Dataset
+    model: SVG, config: Config, saver: Saver, futures: Futures, validation_data: tf.data.Dataset
 ) -> float:
-    """Return the score of the best checkpoint so far under today's configuration and data."""
+    """Return the score of the best checkpoint so far with the validation of this configuration."""
     path = os.path.join(checkpoints.folder(config.run_dir), checkpoints.BEST)
     if not os.path.exists(path):
         return math.inf
@@ -207,8 +183,10 @@ def _score_of_best(
         logging.warning("%s The best checkpoint is chosen anew.", error)
         return math.inf
     logging.info("the validation has changed: scoring %s again", path)
-    logs = loop.validate(model, loop.on_all_replicas(model, model.test_step), validation_data, config.validation_steps)
-    score = saver.score({f"val_{name}": value for name, value in logs.items()} | scores.scores()[0])
+    futures.set_model(model)
+    test_step = loop.on_all_replicas(model, model.test_step)
+    logs = loop.validate(model, test_step, validation_data, config.validation_steps)
+    score = saver.score({f"val_{name}": value for name, value in logs.items()} | futures.scores()[0])
     checkpoints.assign(state, current, path)
     return score
 
