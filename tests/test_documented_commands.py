@@ -30,7 +30,8 @@ SHORTER = {
 def _runnable(command):
     """Return whether the command needs no server, no network and no other process."""
     blocked = {"--strategy=multi_worker", "--download", "--help"}
-    return command.module != "svg_tf.cli.serve_client" and not blocked & set(command.arguments)
+    others = ("svg_tf.cli.serve_client", "svg_tf.cli.export_playground")
+    return command.module not in others and not blocked & set(command.arguments)
 
 
 @pytest.fixture(scope="module")
