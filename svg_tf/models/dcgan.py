@@ -7,36 +7,25 @@ import keras
 import tensorflow as tf
 
 from svg_tf.models.batch_norm import BatchNorm, rematerialize
-from svg_tf.models.layers import CodeHead, CodeStem, Configured, ConvBlock, SeedGenerator, leaky_relu, stage_widths
+from svg_tf.models.layers import CodeHead, CodeStem, ConvBlock, Network, SeedGenerator, leaky_relu, stage_widths
 from svg_tf.models.skips import SkipConv, with_leading_rows
 
 
 @keras.saving.register_keras_serializable(package="svg_tf.dcgan")
-class Encoder(Configured):
+class Encoder(Network):
     """x[t] -> h[t], skips[t]: 4x4 convolutions of stride 2 down to 4x4, then the code."""
 
     def __init__(
-        self,
-        image_size: int,
-        g_dim: int,
-        base_width: int,
-        *,
-        map_code: bool = False,
-        remat: bool = False,
-        seed: int | SeedGenerator | None = None,
-        **kwargs,
+        self, image_size: int, g_dim: int, base_width: int, *, seed: int | SeedGenerator | None = None, **kwargs
     ):
-        """Create the layers; with map_code the code is the 8x8 map of the last stages left, not a vector."""
         arguments = {"image_size": image_size, "g_dim": g_dim, "base_width": base_width}
-        arguments |= {"map_code": map_code, "remat": remat}
         super().__init__(arguments, seed=seed, **kwargs)
-        self.remat = remat
         self.stages: list[keras.layers.Layer] = [
             ConvBlock(width, 4, 2, seed=seed, dtype=self.dtype_policy, name=f"stage_{index}")
-            for index, width in enumerate(_widths(image_size, base_width, map_code))
+            for index, width in enumerate(_widths(image_size, base_width, self.map_code))
         ]
-        self.code_width = _widths(image_size, base_width, map_code)[-1] if map_code else g_dim
-        self.head = None if map_code else CodeHead(g_dim, seed=seed, dtype=self.dtype_policy, name="head")
+        self.code_width = _widths(image_size, base_width, self.map_code)[-1] if self.map_code else g_dim
+        self.head = None if self.map_code else CodeHead(g_dim, seed=seed, dtype=self.dtype_policy, name="head")
 
     def call(
         self, frames: tf.Tensor, training: bool = False, skip_rows: tf.Tensor | None = None
@@ -56,31 +45,20 @@ class Encoder(Configured):
 
 
 @keras.saving.register_keras_serializable(package="svg_tf.dcgan")
-class Decoder(Configured):
+class Decoder(Network):
     """g[t], skips -> mean of p(x[t] | x[0..t-1], z[0..t]): transposed 4x4 convolutions of stride 2.
 
     Each stage takes the maps of the stage before and the skip of the same resolution.
     """
 
     def __init__(
-        self,
-        image_size: int,
-        channels: int,
-        base_width: int,
-        *,
-        map_code: bool = False,
-        remat: bool = False,
-        seed: int | SeedGenerator | None = None,
-        **kwargs,
+        self, image_size: int, channels: int, base_width: int, *, seed: int | SeedGenerator | None = None, **kwargs
     ):
-        """Create the layers; with map_code, g is an 8x8 map, not a vector."""
         arguments = {"image_size": image_size, "channels": channels, "base_width": base_width}
-        arguments |= {"map_code": map_code, "remat": remat}
         # No autocast: the skip term of the last, float32, stage must stay float32.
         super().__init__(arguments, seed=seed, **{"autocast": False, **kwargs})
-        self.remat = remat
-        widths = _widths(image_size, base_width, map_code)
-        self.stem = None if map_code else CodeStem(widths[-1], seed=seed, dtype=self.dtype_policy, name="stem")
+        widths = _widths(image_size, base_width, self.map_code)
+        self.stem = None if self.map_code else CodeStem(widths[-1], seed=seed, dtype=self.dtype_policy, name="stem")
         # From 4x4 up; the last layer produces the pixels and is float32 in every compute dtype.
         stages = list(reversed(range(len(widths) - 1)))
         self.convs = [

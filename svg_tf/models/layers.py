@@ -37,6 +37,19 @@ class Configured(keras.layers.Layer):
         return {**super().get_config(), **self._arguments}
 
 
+class Network(Configured):
+    """Base of the encoders and decoders.
+
+    map_code: the code of a frame is the 8x8 map of the lowest stage left, not a vector. remat: recompute each block in
+    the backward pass.
+    """
+
+    def __init__(self, arguments: dict[str, Any], *, map_code: bool = False, remat: bool = False, **kwargs):
+        super().__init__({**arguments, "map_code": map_code, "remat": remat}, **kwargs)
+        self.map_code = map_code
+        self.remat = remat
+
+
 @tf.custom_gradient
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     """LeakyReLU with slope 0.2.

@@ -105,24 +105,8 @@ class SVG(keras.Model):
         Raises:
             ValueError: an argument is out of its range.
         """
-        arguments: dict[str, Any] = {
-            "image_size": image_size,
-            "channels": channels,
-            "backbone": backbone,
-            "base_width": base_width,
-            "g_dim": g_dim,
-            "z_dim": z_dim,
-            "rnn_size": rnn_size,
-            "predictor_layers": predictor_layers,
-            "posterior_layers": posterior_layers,
-            "prior_layers": prior_layers,
-            "prior": prior,
-            "skip_frame": skip_frame,
-            "n_past": n_past,
-            "recurrence": recurrence,
-            "conv_filters": conv_filters,
-            "remat": remat,
-            "seed": seed,
+        arguments = {
+            key: value for key, value in locals().items() if key not in ("self", "name", "kwargs", "__class__")
         }
         _check(arguments)
         # The networks cast their inputs; frames and noise reach them unchanged.

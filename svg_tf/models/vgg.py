@@ -10,8 +10,8 @@ from svg_tf.models.batch_norm import BatchNorm, rematerialize
 from svg_tf.models.layers import (
     CodeHead,
     CodeStem,
-    Configured,
     ConvBlock,
+    Network,
     SeedGenerator,
     leaky_relu,
     normal_weights,
@@ -26,25 +26,14 @@ def _stage_depth(stage: int) -> int:
 
 
 @keras.saving.register_keras_serializable(package="svg_tf.vgg")
-class Encoder(Configured):
+class Encoder(Network):
     """x[t] -> h[t], skips[t]: stages of 3x3 convolutions with 2x2 max-pooling after each, then the code."""
 
     def __init__(
-        self,
-        image_size: int,
-        g_dim: int,
-        base_width: int,
-        *,
-        map_code: bool = False,
-        remat: bool = False,
-        seed: int | SeedGenerator | None = None,
-        **kwargs,
+        self, image_size: int, g_dim: int, base_width: int, *, seed: int | SeedGenerator | None = None, **kwargs
     ):
-        """Create the layers; with map_code the code is the 8x8 map of the last stages left, not a vector."""
         arguments = {"image_size": image_size, "g_dim": g_dim, "base_width": base_width}
-        arguments |= {"map_code": map_code, "remat": remat}
         super().__init__(arguments, seed=seed, **kwargs)
-        self.remat = remat
         self.stages: list[list[keras.layers.Layer]] = [
             [
                 ConvBlock(width, 3, 1, seed=seed, dtype=self.dtype_policy, name=f"stage_{stage}_conv_{depth}")
@@ -52,8 +41,8 @@ class Encoder(Configured):
             ]
             for stage, width in enumerate(stage_widths(image_size, base_width))
         ]
-        self.code_width = stage_widths(image_size, base_width)[-1] if map_code else g_dim
-        self.head = None if map_code else CodeHead(g_dim, seed=seed, dtype=self.dtype_policy, name="head")
+        self.code_width = stage_widths(image_size, base_width)[-1] if self.map_code else g_dim
+        self.head = None if self.map_code else CodeHead(g_dim, seed=seed, dtype=self.dtype_policy, name="head")
 
     def call(
         self, frames: tf.Tensor, training: bool = False, skip_rows: tf.Tensor | None = None
@@ -75,31 +64,20 @@ class Encoder(Configured):
 
 
 @keras.saving.register_keras_serializable(package="svg_tf.vgg")
-class Decoder(Configured):
+class Decoder(Network):
     """g[t], skips -> mean of p(x[t] | x[0..t-1], z[0..t]): nearest-neighbor upsampling and stages of 3x3 convolutions.
 
     The first convolution of each stage takes the upsampled maps and the skip of the same resolution.
     """
 
     def __init__(
-        self,
-        image_size: int,
-        channels: int,
-        base_width: int,
-        *,
-        map_code: bool = False,
-        remat: bool = False,
-        seed: int | SeedGenerator | None = None,
-        **kwargs,
+        self, image_size: int, channels: int, base_width: int, *, seed: int | SeedGenerator | None = None, **kwargs
     ):
-        """Create the layers; with map_code, g is an 8x8 map, not a vector."""
         arguments = {"image_size": image_size, "channels": channels, "base_width": base_width}
-        arguments |= {"map_code": map_code, "remat": remat}
         super().__init__(arguments, seed=seed, **kwargs)
-        self.remat = remat
         policy = self.dtype_policy
         widths = stage_widths(image_size, base_width)
-        self.stem = None if map_code else CodeStem(widths[-1], seed=seed, dtype=policy, name="stem")
+        self.stem = None if self.map_code else CodeStem(widths[-1], seed=seed, dtype=policy, name="stem")
         self.joins, self.norms = [], []
         self.blocks: list[list[keras.layers.Layer]] = []
         # From 8x8 up. A stage has as many convolutions as its counterpart in the encoder and ends with the width of the
