@@ -48,6 +48,24 @@ def load_config(name_or_path: str) -> Config:
     return Config.load(path)
 
 
+def pack(run_dir: str, folder: str) -> None:
+    """Make a preset of a run: its configuration, and the weights of its best checkpoint as float16.
+
+    Add a README.md to the folder, whose first line is the title of the model card.
+    """
+    import numpy as np
+
+    from svg_tf.training import checkpoints
+
+    config = Config.load(run_dir)
+    arrays = checkpoints.read(os.path.join(checkpoints.folder(run_dir), checkpoints.BEST))
+    weights = {name: array for name, array in arrays.items() if name.startswith("model/")}
+    for name, array in weights.items():
+        weights[name] = array.astype(np.float16) if array.dtype == np.float32 else array
+    checkpoints.save(os.path.join(checkpoints.folder(folder), checkpoints.BEST), weights)
+    config.replace(run_dir=f"runs/{os.path.basename(folder)}", data_dir="", cache_dir="").save(folder)
+
+
 def _title(name: str) -> str:
     with open(os.path.join(_FOLDER, name, "README.md"), encoding="utf-8") as file:
         return file.readline().lstrip("# ").strip()
