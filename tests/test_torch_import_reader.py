@@ -1,35 +1,17 @@
 """torch_import.read: sound files come out bit for bit, nothing in a file is run, and damage ends in one sentence."""
 
 import copyreg
-import io
 import os
 import pickle
 import struct
-import tarfile
 import tracemalloc
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from torch_files import (
-    NAMESPACE,
-    ORDERED_DICT,
-    STREAM_MAGIC,
-    Call,
-    Name,
-    New,
-    Persistent,
-    Raw,
-    TorchFile,
-    assert_same,
-    encode,
-    module,
-    ordered,
-    pickled,
-    small_checkpoint,
-    zipped,
-)  # fmt: skip
+import torch_files
+from torch_files import NAMESPACE, ORDERED_DICT, Call, Name, New, Persistent, Raw, TorchFile, encode, ordered, pickled
 
 from svg_tf.torch_import import TorchFileError, read, unpickler
 
@@ -45,7 +27,9 @@ STORAGE = Persistent(("storage", FLOATS, "0", "cpu", 6, None))
 def refusal(tmp_path, content):
     """Return the one sentence that reading these bytes, or a pickle of this value, ends in."""
     path = tmp_path / "model.pth"
-    path.write_bytes(content if isinstance(content, bytes) else zipped({"archive/data.pkl": pickled(content)}))
+    path.write_bytes(
+        content if isinstance(content, bytes) else torch_files.zipped({"archive/data.pkl": pickled(content)})
+    )
     with pytest.raises(TorchFileError) as error:
         read(path)
     text = str(error.value)
@@ -63,31 +47,28 @@ def read_tensors(tmp_path, file, tensors, form="zip"):
 @pytest.mark.parametrize("form", FORMS)
 def test_modules_and_options_become_dictionaries(tmp_path, form):
     file = TorchFile()
-    root, expected = small_checkpoint(file)
-    assert_same(read(file.write(tmp_path / "m.pth", root, form)), expected)
+    root, expected = torch_files.small_checkpoint(file)
+    torch_files.assert_same(read(file.write(tmp_path / "m.pth", root, form)), expected)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_dtype_is_read_bit_for_bit(tmp_path, form):
     file, values = TorchFile(), np.random.default_rng(1).standard_normal((3, 5)) * 50
-    arrays = {
-        name: values.astype(name)
-        for name in "float64 float32 float16 int64 int32 int16 int8 uint8 bool".split()  # noqa: SIM905
-    }
-    assert_same(read_tensors(tmp_path, file, {n: file.tensor(a) for n, a in arrays.items()}, form), arrays)
+    arrays = {name: values.astype(name) for name in torch_files.KINDS}
+    torch_files.assert_same(read_tensors(tmp_path, file, {n: file.tensor(a) for n, a in arrays.items()}, form), arrays)
 
 
 def test_bfloat16_becomes_float32(tmp_path):
     file, bits = TorchFile(), np.array([0x3F80, 0xC040, 0x0000, 0x7F80], np.uint16)
     found = read_tensors(tmp_path, file, {"w": file.tensor(bits, kind="BFloat16Storage")})
-    assert_same(found, {"w": np.array([1, -3, 0, np.inf], np.float32)})
+    torch_files.assert_same(found, {"w": np.array([1, -3, 0, np.inf], np.float32)})
 
 
 @pytest.mark.parametrize("byteorder", ["little", "big", None])
 def test_numbers_have_the_byte_order_of_the_file(tmp_path, byteorder):
     file, array = TorchFile(), np.array([1.5, -2.0, 3e-9], np.float32)
     (tmp_path / "m.pth").write_bytes(file.zip({"w": file.tensor(array)}, byteorder))
-    assert_same(read(tmp_path / "m.pth"), {"w": array})
+    torch_files.assert_same(read(tmp_path / "m.pth"), {"w": array})
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -102,7 +83,9 @@ def test_views_of_one_storage_keep_offset_shape_and_strides(tmp_path, form):
         "single": ((1, 2), (24, 1), 0, numbers[None, :2]),
     }
     tensors = {name: file.tensor(numbers, *view[:3], storage=storage) for name, view in views.items()}
-    assert_same(read_tensors(tmp_path, file, tensors, form), {name: view[3] for name, view in views.items()})
+    torch_files.assert_same(
+        read_tensors(tmp_path, file, tensors, form), {name: view[3] for name, view in views.items()}
+    )
 
 
 def test_files_of_old_versions_are_read(tmp_path):
@@ -125,14 +108,14 @@ def test_files_of_old_versions_are_read(tmp_path):
     network = New(source, {byte_string(key): value for key, value in state.items()})
     root = {"prior": network, "opt": New(NAMESPACE, {byte_string("seed"): Raw(b"I-9876543210\n")})}
     expected = {"prior": dict.fromkeys(parameters, array), "opt": {"seed": -9876543210}}
-    assert_same(read(file.write(tmp_path / "m.pth", root, "stream")), expected)
+    torch_files.assert_same(read(file.write(tmp_path / "m.pth", root, "stream")), expected)
 
 
 def test_buffers_that_are_not_persistent_are_left_out(tmp_path):
     file, array = TorchFile(), np.arange(3, dtype=np.float32)
     buffers = {"kept": file.tensor(array), "left_out": file.tensor(array)}
     transient = Call(Name("__builtin__", "set"), (["left_out"],))
-    network = module("models.lstm.lstm", buffers=buffers, _non_persistent_buffers_set=transient)
+    network = torch_files.module("models.lstm.lstm", buffers=buffers, _non_persistent_buffers_set=transient)
     assert list(read(file.write(tmp_path / "m.pth", {"prior": network}, "zip"))["prior"]) == ["kept"]
 
 
@@ -174,7 +157,7 @@ def test_payloads_that_run_under_pythons_unpickler_do_nothing(tmp_path):
 
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         code = pickle.dumps({"encoder": Payload()}, protocol)
-        refusal(tmp_path, zipped({"archive/data.pkl": code}))
+        refusal(tmp_path, torch_files.zipped({"archive/data.pkl": code}))
         assert not marker.exists()
         pickle.loads(code)  # the payload works
         marker.rmdir()
@@ -185,27 +168,20 @@ def test_a_payload_anywhere_in_a_checkpoint_is_refused(tmp_path, form):
     file, marker = TorchFile(), tmp_path / "ran"
     payload = Call(Name("posix", "system"), (f"touch {marker}",))
     for value in (
-        module("models.lstm.lstm", {"w": file.tensor(np.zeros(2, np.float32))}, hidden=payload),
+        torch_files.module("models.lstm.lstm", {"w": file.tensor(np.zeros(2, np.float32))}, hidden=payload),
         New(NAMESPACE, {"lr": payload}),
         Persistent(("storage", payload, "0", "cpu", 1, None)),
-        New(Persistent(("module", Name("os", "system"), "", ""))),
+        New(Persistent(("module", Name("posix", "system"), "", ""))),
         Call(Name("torch._utils", "_rebuild_parameter"), (payload, True)),
     ):
-        assert "it refers to 'posix.system'" in (
-            text := refusal(tmp_path, getattr(file, form)({"encoder": value}))
-        ) or ("it refers to 'os.system'" in text)
+        assert "it refers to 'posix.system'" in refusal(tmp_path, getattr(file, form)({"encoder": value}))
     assert not marker.exists()
-
-
-# Attribute lookups by text: getattr(getattr(OrderedDict, "__init__"), "__globals__") and the like.
-GETATTR = Call(Name("builtins", "getattr"), (ORDERED_DICT, "__init__"))
-TRIED = Name("os", "system")
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        Call(GETATTR, ("x",)),
+        Call(Call(Name("builtins", "getattr"), (ORDERED_DICT, "__init__")), ("x",)),
         Call("os.system", ("true",)),
         Call(New(LSTM), ("x",)),
         Call(New(LSTM, {"__call__": SET}), ([],)),
@@ -224,7 +200,7 @@ TRIED = Name("os", "system")
         Raw(encode([1]) + encode((None, {"__class__": SET})) + b"b"),
         # Opcodes with other ways to a function.
         Raw(b"X\x04\x00\x00\x00true(ios\nsystem\n"),
-        Raw(b"(" + encode(TRIED) + encode("true") + b"o"),
+        Raw(b"(" + encode(Name("os", "system")) + encode("true") + b"o"),
         Raw(b"X\x02\x00\x00\x00osX\x06\x00\x00\x00system\x93"),
         Raw(b"\x82\x01"),
         Raw(b"Pstorage\n"),
@@ -265,57 +241,31 @@ def test_registered_extension_codes_are_refused(tmp_path):
         copyreg.remove_extension("os", "system", 1)
 
 
-def test_a_name_from_the_file_cannot_spoil_the_message(tmp_path):
-    assert len(refusal(tmp_path, Name("a\x1b[2J\r" + "b" * 180, "eval"))) < 400
+VIEWS = [  # offset, shape, strides in a storage of 6 elements
+    (0, (7,), (1,)), (1, (6,), (1,)), (6, (), ()), (2**80, (), ()), (0, (2, 3), (4, 1)), (0, (2, 2**62), (1, 0)),
+    (0, (5,), (2**60,)), (0, (1000, 1000), (0, 0)), (0, (2,), (2**70,)), (-1, (2,), (1,)), (5, (6,), (-1,)),
+    (0, (-2, -3), (3, 1)), (0, (0, 2**62), (1, 1)), (0, (2, 3), (1,)), ("0", (6,), (1,)), (0, [6], (1,)),
+    (0, (6.0,), (1,)), (),
+]  # fmt: skip
+REFERENCES = [
+    None, (), ["storage", FLOATS, "0", "cpu", 1, None], ("storage", FLOATS, "0"), ("storage", "X", "0", "cpu", 1, None),
+    ("storage", LSTM, "0", "cpu", 1, None), ("storage", FLOATS, 0, "cpu", 1, None),
+    ("storage", FLOATS, "0", "cpu", -1, None), ("storage", FLOATS, "0", "cpu", True, None),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "value",
-    [
-        Call(TENSOR, ()),
+    [Call(TENSOR, (STORAGE, *view)) for view in VIEWS]
+    + [Persistent(reference) for reference in REFERENCES]
+    + [
         Call(TENSOR, (None, 0, (6,), (1,))),
-        Call(TENSOR, (STORAGE, "0", (6,), (1,))),
-        Call(TENSOR, (STORAGE, 0, [6], (1,))),
-        Call(TENSOR, (STORAGE, 0, (6.0,), (1,))),
-        *(
-            Call(TENSOR, (STORAGE, *view))
-            for view in [
-                (0, (7,), (1,)),
-                (1, (6,), (1,)),
-                (6, (), ()),
-                (2**80, (), ()),
-                (0, (2, 3), (4, 1)),
-                (0, (2, 2**62), (1, 0)),
-                (0, (5,), (2**60,)),
-                (0, (1000, 1000), (0, 0)),
-                (0, (2,), (2**70,)),
-                (-1, (2,), (1,)),
-                (5, (6,), (-1,)),
-                (0, (-2, -3), (3, 1)),
-                (0, (0, 2**62), (1, 1)),
-                (0, (2, 3), (1,)),
-            ]  # fmt: skip
-        ),
-        *(
-            Persistent(reference)
-            for reference in [
-                None,
-                (),
-                ["storage", FLOATS, "0", "cpu", 1, None],
-                ("storage", FLOATS, "0"),
-                ("storage", "X", "0", "cpu", 1, None),
-                ("storage", LSTM, "0", "cpu", 1, None),
-                ("storage", FLOATS, 0, "cpu", 1, None),
-                ("storage", FLOATS, "0", "cpu", -1, None),
-                ("storage", FLOATS, "0", "cpu", True, None),
-            ]  # fmt: skip
-        ),
         [STORAGE, Persistent(("storage", FLOATS, "0", "cpu", 7, None))],
         [STORAGE, Persistent(("storage", Name("torch", "DoubleStorage"), "0", "cpu", 6, None))],
     ],
 )
 def test_tensors_and_storages_that_do_not_fit_are_refused(tmp_path, value):
-    refusal(tmp_path, zipped({"archive/data.pkl": pickled(value), "archive/data/0": bytes(24)}))
+    refusal(tmp_path, torch_files.zipped({"archive/data.pkl": pickled(value), "archive/data/0": bytes(24)}))
 
 
 # Damaged files.
@@ -333,7 +283,7 @@ def test_every_truncation_is_refused(tmp_path, form):
 @pytest.mark.parametrize("form", FORMS)
 def test_flipped_bytes_end_in_an_error_or_a_tree_in_little_memory(tmp_path, form):
     file = TorchFile()
-    content, path = getattr(file, form)(small_checkpoint(file)[0]), tmp_path / "model.pth"
+    content, path = getattr(file, form)(torch_files.small_checkpoint(file)[0]), tmp_path / "model.pth"
     rng, outcomes = np.random.default_rng(2), {"read": 0, "refused": 0}
     tracemalloc.start()
     try:
@@ -353,20 +303,13 @@ def test_flipped_bytes_end_in_an_error_or_a_tree_in_little_memory(tmp_path, form
     assert min(outcomes.values()) > 0
 
 
-def tar():
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("storages"))
-    return out.getvalue()
-
-
-@pytest.mark.parametrize("content", [b"", b"PK", b"hello" * 20, pickled({"encoder": 1}), bytes(4096), tar()])
+@pytest.mark.parametrize("content", [b"", b"PK", b"hello" * 20, pickled({"encoder": 1}), bytes(4096)])
 def test_other_files_are_refused(tmp_path, content):
     assert "it is in neither of the formats of PyTorch 0.3 and later" in refusal(tmp_path, content)
 
 
 def stream(root, keys, tail=b"", protocol=1001):
-    return b"".join(pickled(value) for value in (STREAM_MAGIC, protocol, {}, root, keys)) + tail
+    return b"".join(pickled(value) for value in (torch_files.STREAM_MAGIC, protocol, {}, root, keys)) + tail
 
 
 @pytest.mark.parametrize("numel", [3, 2**28, 2**40, 2**62])
@@ -395,24 +338,21 @@ def test_a_stream_that_contradicts_itself_is_refused(tmp_path, keys, count, prot
     refusal(tmp_path, stream(root, keys, struct.pack("<q", count) + bytes(8), protocol))
 
 
+def archive(code, compression=zipfile.ZIP_STORED, **members):
+    return torch_files.zipped({"archive/data.pkl": code, **members}, compression)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (zipped({"archive/x": b""}), "a zip archive with 0 data.pkl"),
-        (zipped({"a/data.pkl": pickled({}), "b/data.pkl": pickled({})}), "a zip archive with 2 data.pkl"),
-        (zipped({"archive/data.pkl": pickled({}), "archive/0": bytes(2**26)}, zipfile.ZIP_DEFLATED), "compressed"),
-        (zipped({"archive/data.pkl": b"\x80\x02r\xff\xff\xff\x7f."}), "memo index 2147483647"),
-        (zipped({"archive/data.pkl": b"\x80\x02X\xff\xff\xff\xffx."}), "damaged"),
-        (zipped({"archive/data.pkl": b"\x80\x04N\x94."}), "save it with pickle_protocol=2"),
-        (zipped({"archive/data.pkl": pickled({})}).replace(b"}(u", b"}(t"), "Bad CRC-32"),
+        (torch_files.zipped({"archive/x": b""}), "a zip archive with 0 data.pkl"),
+        (archive(pickled({}), **{"other/data.pkl": pickled({})}), "a zip archive with 2 data.pkl"),
+        (archive(pickled({}), zipfile.ZIP_DEFLATED), "compressed"),
+        (archive(b"\x80\x02r\xff\xff\xff\x7f."), "memo index 2147483647"),
+        (archive(b"\x80\x02X\xff\xff\xff\xffx."), "damaged"),
+        (archive(b"\x80\x04N\x94."), "save it with pickle_protocol=2"),
+        (archive(pickled({})).replace(b"}(u", b"}(t"), "Bad CRC-32"),
     ],
 )
 def test_damaged_archives_are_refused(tmp_path, content, words):
     assert words in refusal(tmp_path, content)
-
-
-def test_a_path_that_is_no_file_is_an_os_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        read(tmp_path / "absent.pth")
-    with pytest.raises(IsADirectoryError):
-        read(tmp_path)

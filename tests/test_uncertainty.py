@@ -41,18 +41,6 @@ def test_a_frame_that_is_no_turn_follows_from_the_frames_before_it(truth):
     assert right[turns[:, 2:]].mean() < 0.2  # a new velocity may be the old one, or end at the same place
 
 
-def test_the_turn_of_a_hit_is_one_frame_after_it():
-    wall_hits = np.zeros([1, 6, 2, 2], bool)
-    wall_hits[0, 2, 1, 0] = wall_hits[0, 4, 1, 1] = wall_hits[0, 5, 0, 0] = True
-    assert np.argwhere(sequences.turns(wall_hits)).tolist() == [[0, 3, 1], [0, 5, 1]]
-
-
-def test_clips_are_those_of_the_test_split_at_any_length(truth):
-    short = truth_of(sequences.random_motions(CONFIG, 45, 7))
-    np.testing.assert_array_equal(truth.positions[:45, :7], short.positions)
-    np.testing.assert_array_equal(truth.digits[:45], short.digits)
-
-
 def test_a_common_motion_is_that_of_its_clip_with_other_digits(truth):
     batches = list(sequences.common_motion(CONFIG, 11, 30, 40, seed=4))
     common, frames = truth_of(batches), np.concatenate([frames for frames, _ in batches])
@@ -183,16 +171,6 @@ def test_the_interval_resamples_sequences_and_not_frames():
     assert tuple(often) == pytest.approx(tuple(once), abs=1e-12)  # more of the same is no more evidence
 
 
-def test_the_interval_is_as_wide_as_the_area_varies():
-    true, areas = norm.cdf(1 / np.sqrt(2)), []
-    for seed in range(40):
-        events, scores = make(sequences=40, frames=12, seed=seed)
-        areas.append(mean_auc(events, scores[np.newaxis], seed))
-    assert np.mean([area.low <= true <= area.high for area in areas]) > 0.85
-    width = np.mean([area.high - area.low for area in areas])
-    assert width == pytest.approx(2 * 1.96 * np.std([area.mean for area in areas]), rel=0.25)
-
-
 def test_shuffled_sequences_keep_what_depends_on_time_only():
     turns = np.zeros([20, 12], bool)
     turns[:, 8] = True  # at the same time in all sequences
@@ -231,10 +209,7 @@ def test_the_analysis_writes_json_and_figures(small, lively, tmp_path):
         assert turns == np.flatnonzero(sequences.turns(truth.wall_hits)[clip, :, digit]).tolist()
     assert hit + 1 in result["stddev"]["turns"][0]
 
-    again = analysis.analyse(model, config, str(tmp_path), **numbers)
-    assert again == result
-    other = analysis.analyse(model, config, str(tmp_path), **{**numbers, "seed": 2})
-    assert other["auc"]["untrained"] != result["auc"]["untrained"]
+    assert analysis.analyse(model, config, str(tmp_path), **numbers) == result
 
 
 @pytest.mark.parametrize(

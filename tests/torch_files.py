@@ -1,10 +1,10 @@
 """Write files as torch.save does, from NumPy arrays and without PyTorch: sound ones and hostile ones."""
 
-import dataclasses
 import io
 import pickle
 import struct
 import zipfile
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,16 +16,14 @@ KINDS = {
 }  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     """A class or function, by name."""
 
     module: str
     name: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """function(*args), then its state if there is one."""
 
     function: object
@@ -33,23 +31,20 @@ class Call:
     state: object = None
 
 
-@dataclasses.dataclass(frozen=True)
-class New:
+class New(NamedTuple):
     """An object of a class with its state."""
 
     cls: object
     state: object = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Persistent:
+class Persistent(NamedTuple):
     """A persistent id."""
 
     value: object
 
 
-@dataclasses.dataclass(frozen=True)
-class Raw:
+class Raw(NamedTuple):
     """Opcodes."""
 
     code: bytes
