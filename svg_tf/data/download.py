@@ -53,8 +53,12 @@ def prepare_tfds(name: str, folder: str) -> Any:
     """Return the TFDS builder of a data set in folder (default: the TFDS folder); download it if it is not there."""
     import tensorflow_datasets as tfds
 
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.FATAL)  # TFDS logs several errors if the data set is not prepared yet
     builder = tfds.builder(name, data_dir=folder or None)
-    if not builder.is_prepared():
+    prepared = builder.is_prepared()
+    logging.set_verbosity(verbosity)
+    if not prepared:
         root = os.fspath(builder.data_dir_root)
         if not os.path.isdir(os.path.join(root, "downloads")):  # else the files may be there
             _size(next(iter(builder.url_infos)))  # without a network this fails at once, TFDS retries for minutes

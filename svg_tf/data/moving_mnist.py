@@ -21,7 +21,6 @@ class Truth(NamedTuple):
         positions: int32 [B, T, N, 2], top left corners of the digits, 0 to image_width - digit_size - 1 pixels.
         velocities: int32 [B, T, N, 2], pixels per frame when leaving the frame, after a redraw in it.
         wall_hits: bool [B, T, N, 2], whether the digit hit a wall of that axis and was set back to it in this frame.
-            In the paper's clips this happens to a digit in 3.58 of 30 frames on average, counting a corner once.
         digits: int64 [B, N], indices into the images of digits.load_digits.
     """
 
@@ -69,7 +68,9 @@ class MovingMNIST:
     def frames_and_truth(self, indices: tf.Tensor) -> tuple[tf.Tensor, Truth]:
         """Return the clips of indices and the motion in them."""
         count = self._config.num_digits
-        bits = self._random_bits(indices)  # [B, N * (_STARTS + T * _REDRAWS)]
+        # No two clips, splits or seeds share a row of random bits.
+        bits = random_bits(self._stream, tf.cast(indices, tf.int64), count * (_STARTS + self._n_frames * _REDRAWS))
+        bits = tf.cast(bits, tf.int64)
         starts = tf.reshape(bits[:, : count * _STARTS], [-1, count, _STARTS])
         redraws = tf.reshape(bits[:, count * _STARTS :], [-1, self._n_frames, count, _REDRAWS])
         which = starts[..., 0] % len(self.digits)
@@ -95,8 +96,7 @@ class MovingMNIST:
         _, truth = self.frames_and_truth(index[tf.newaxis])
         known = max(n_past - 2, 0)  # the last frame whose outgoing velocity shows in a context frame
         samples, steps, count = tf.shape(seeds)[0], self._n_frames - known - 1, self._config.num_digits
-        keys = tf.fill([samples], tf.constant(_FUTURES_KEY, tf.int64))
-        bits = tf.cast(random_bits(tf.stack([seeds, keys], axis=1), steps * count * _REDRAWS), tf.int64)
+        bits = tf.cast(random_bits(seeds, _FUTURES_KEY, steps * count * _REDRAWS), tf.int64)
         positions, _, _ = walk(
             tf.repeat(truth.positions[:, known], samples, axis=0),
             tf.repeat(truth.velocities[:, known], samples, axis=0),
@@ -105,13 +105,6 @@ class MovingMNIST:
         )
         images = tf.repeat(tf.gather(self.digits, truth.digits), samples, axis=0)
         return render(images, positions[:, n_past - 1 - known :], self._config.image_width)
-
-    def _random_bits(self, indices: tf.Tensor) -> tf.Tensor:
-        """Return uniform integers in 0..2^32-1, int64 [B, draws]; no two clips, splits or seeds share a row."""
-        draws = self._config.num_digits * (_STARTS + self._n_frames * _REDRAWS)
-        indices = tf.cast(indices, tf.int64)
-        streams = tf.fill(tf.shape(indices), tf.constant(self._stream, tf.int64))
-        return tf.cast(random_bits(tf.stack([streams, indices], axis=1), draws), tf.int64)
 
 
 def trajectories(

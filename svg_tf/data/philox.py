@@ -14,12 +14,14 @@ _MASK = 0xFFFFFFFF
 _SEED_KEY = (0x3EC8F720, 0x02461E29)  # TensorFlow scrambles the seeds of its stateless operations with this key
 
 
-def random_bits(seeds: tf.Tensor, draws: int) -> tf.Tensor:
-    """Return a row of random bits for each seed: int64 [B, 2] -> uint32 [B, draws], with and without XLA.
+def random_bits(first: tf.Tensor | int, second: tf.Tensor | int, draws: int) -> tf.Tensor:
+    """Return random bits for each seed (first, second), both int64 [B] or a number: uint32 [B, draws].
 
-    A row equals `tf.random.stateless_uniform([draws], seed, None, None, tf.uint32, alg="philox")`. Philox is a
-    bijection of its 128 bits, so different seeds have different rows.
+    A row equals `tf.random.stateless_uniform([draws], seed, None, None, tf.uint32, alg="philox")`, with and without
+    XLA. Philox is a bijection of its 128 bits, so different seeds have different rows.
     """
+    first, second = tf.convert_to_tensor(first, tf.int64), tf.convert_to_tensor(second, tf.int64)
+    seeds = tf.stack([first + tf.zeros_like(second), second + tf.zeros_like(first)], axis=1)
     words = tf.cast(tf.bitwise.right_shift(seeds[..., tf.newaxis], tf.constant([0, 32], tf.int64)), tf.uint64) & _MASK
     words = tf.reshape(words, [-1, 4])  # [B, 4], low and high word of both seed values
     mixed = _philox([words[:, i] for i in range(4)], [tf.constant(word, tf.uint64) for word in _SEED_KEY])

@@ -95,14 +95,12 @@ class Windows:
         epoch = indices // visits
         # Philox scrambles the seeds, so that nearby seeds give unrelated orders. The raw operation is called because
         # tf.random.experimental.index_shuffle pads a batch of seeds along the wrong axis; the padding is its own.
-        seeds = tf.pad(tf.bitcast(self._bits(-1 - epoch, 2), tf.int32), [[0, 0], [1, 0]], constant_values=498247692)
+        seeds = tf.bitcast(random_bits(self._stream, -1 - epoch, 2), tf.int32)
+        seeds = tf.pad(seeds, [[0, 0], [1, 0]], constant_values=498247692)
         shuffled = tf.raw_ops.RandomIndexShuffle(index=indices % visits, seed=seeds, max_index=visits - 1, rounds=4)
         video = tf.gather(self._visited, shuffled)
-        return video, tf.cast(self._bits(indices, 1)[:, 0], tf.int64) % tf.gather(self._starts, video)
-
-    def _bits(self, numbers: tf.Tensor, draws: int) -> tf.Tensor:
-        streams = tf.fill(tf.shape(numbers), tf.constant(self._stream, tf.int64))
-        return random_bits(tf.stack([streams, numbers], axis=1), draws)
+        bits = tf.cast(random_bits(self._stream, indices, 1)[:, 0], tf.int64)
+        return video, bits % tf.gather(self._starts, video)
 
     def _read(self, videos: np.ndarray, starts: np.ndarray) -> np.ndarray:
         _active_calls.add(threading.get_ident())
