@@ -35,12 +35,13 @@ def load(folder: str = "") -> Runtime:
     """Return the runtime.
 
     Args:
-        folder: folder of the packages as `npm pack` writes them. Empty: the user's cache, filled by npm if needed.
+        folder: folder of the packages as `npm pack` writes them. Empty: ~/.cache/svg_tf, filled by npm if needed.
 
     Raises:
         PlaygroundError: a package is missing and npm cannot download it, or its checksum is wrong.
     """
-    place = os.path.expanduser(folder) or cache_folder()
+    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "svg_tf")
+    place = os.path.expanduser(folder) or cache
     archives = {}
     for package in _INTEGRITY:
         path = os.path.join(place, archive_name(package))
@@ -59,11 +60,6 @@ def load(folder: str = "") -> Runtime:
 def archive_name(package: str) -> str:
     """Return the file name that `npm pack` gives a package."""
     return f"{package.removeprefix('@').replace('/', '-')}-{VERSION}.tgz"
-
-
-def cache_folder() -> str:
-    """Return the folder where downloaded packages stay: ~/.cache/svg_tf, or below XDG_CACHE_HOME."""
-    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "svg_tf")
 
 
 def _download(package: str, path: str) -> None:

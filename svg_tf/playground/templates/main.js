@@ -195,7 +195,8 @@ function connectStage() {
     else if (event.key === "Enter") $("step").click();
     else if (pushes[event.key]) {
       const {vy, vx} = world.digits[chosen];
-      world.throwDigit(chosen, vy + pushes[event.key][0], vx + pushes[event.key][1]);
+      const [dy, dx] = pushes[event.key];
+      if (Math.max(Math.abs(vy + dy), Math.abs(vx + dx)) <= sizes.maxSpeed) world.throwDigit(chosen, vy + dy, vx + dx);
       stale = true;
     } else return;
     event.preventDefault();
