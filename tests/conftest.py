@@ -121,8 +121,9 @@ def kept_models():
 
     def again(config):
         same = {"run_dir": "any", "checkpoint_every": 1, "keep_checkpoints": 1, "validation_steps": 1}
+        same |= {"best_by": "val_loss", "n_samples": 1}
         if config.learning_rate_schedule == "constant":
-            same["epochs"] = 1
+            same |= {"epochs": 1, "steps_per_epoch": 1}
         model, first = make(config.replace(**same))
         for variable, value in zip(state(model), first, strict=True):
             variable.assign(value)

@@ -174,7 +174,7 @@ def test_stock_callbacks_work(small, tmp_path):
         ],
     )
     assert int(model.step) == 8  # stopped after the second of four epochs
-    assert [row["learning_rate"] for row in _rows(config)] == pytest.approx(["0.002", "0.001"], abs=1e-8)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
     with open(csv_path, newline="") as file:
         assert [float(row["val_loss"]) for row in csv.DictReader(file)] == [
             float(r["val_loss"]) for r in _rows(config)
@@ -266,14 +266,16 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoi
     training.train(config.replace(epochs=1))
     good = _latest(config)
     _poisoned(monkeypatch, lambda model: _nan_logs(monkeypatch, model, "train_step"))
-    with pytest.raises(training.NonFiniteError, match="^loss at step 5 .*step_00000004.npz; use a lower"):
+    with pytest.raises(training.NonFiniteError, match="^loss at step 5 .*step_00000004.npz. Use a lower"):
         training.train(config)
     _assert_same(good, _latest(config))
 
 
 def test_a_validation_loss_that_is_not_finite_ends_the_run_too(small, monkeypatch):
     _poisoned(monkeypatch, lambda model: _nan_logs(monkeypatch, model, "test_step"))
-    with pytest.raises(training.NonFiniteError, match="^val_loss at step 4 .* is not finite; none was saved"):
+    with pytest.raises(
+        training.NonFiniteError, match="^val_loss at step 4 .* is not finite; the last good checkpoint is missing"
+    ):
         training.train(small())
 
 
@@ -281,28 +283,20 @@ def test_weights_that_are_not_finite_are_not_saved(small, monkeypatch):
     config = small(checkpoint_every=1)
     mean = "encoder/head/norm/moving_mean"
     _poisoned(monkeypatch, lambda model: model.encoder.head.norm.moving_mean.assign(np.full(config.g_dim, np.nan)))
-    with pytest.raises(training.NonFiniteError, match=f"model/svg/{mean} is not finite; none was"):
+    with pytest.raises(training.NonFiniteError, match=f"model/svg/{mean} is not finite; the last good"):
         training.train(config)
     assert checkpoints.steps(config.run_dir) == []
 
 
-def test_logged_losses_are_exact_sums_of_the_losses_of_the_steps(small):
-    """Grappler would add up the loss's parts in an order that varies."""
-    config = small(beta=300.0, steps_per_epoch=40, validation_steps=1)
+def test_grappler_cannot_reorder_the_sums_of_logged_losses(small):
+    """Otherwise it adds up total, reconstruction loss and KL in an order that varies at run time."""
+    config = small()
     model = training.compiled_model(config)
-    step = training.loop.on_all_replicas(model, model.train_step)
-    batches = iter(training.make_dataset(config, "train"))
-    total = np.zeros(3, np.float32)
-    metrics = {metric.name: metric for metric in model.metrics}
-    for _ in range(30):
-        before = {name: metric.total.numpy() for name, metric in metrics.items()}
-        step(batches)
-        after = {name: metric.total.numpy() for name, metric in metrics.items()}
-        assert set(before) == {"loss", "reconstruction_loss", "kl"}
-        total += [after[name] - before[name] for name in before]
-    graph = training.tf.function(model.train_step).get_concrete_function(next(batches)).graph
-    ensured = [op for op in graph.get_operations() if op.type == "EnsureShape" and op.outputs[0].shape.rank == 0]
-    assert len(ensured) == 3
+    batch = next(iter(training.make_dataset(config, "train")))
+    for step in (model.train_step, model.test_step):
+        operations = training.tf.function(step).get_concrete_function(batch).graph.get_operations()
+        ensured = [op for op in operations if op.type == "EnsureShape" and op.outputs[0].shape.rank == 0]
+        assert len(ensured) == len(model.metrics) == 3
 
 
 def test_a_dry_run_trains_a_step_writes_nothing_and_tells_the_peak(small):
