@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from served_model import LIMITS, exported, request
 
-from svg_tf import losses, noise, rollout
+from svg_tf import losses, rollout
 from svg_tf.serving.client import decode_png, encode_png
 
 KINDS = [{}, {"prior": "none", "skip_frame": "every", "n_past": 1, "backbone": "vgg", "channels": 3}]
@@ -93,11 +93,6 @@ def test_seeds_decide_the_noise():
     assert np.abs(other - frames).max() > 1e-3 and np.abs(frames[:, 0] - frames[:, 1]).max() > 1e-3
 
 
-def test_seeds_survive_clients_that_count_in_doubles():
-    largest = noise.sample_seeds(2**31 - 1, [2**20 - 1], 4096)
-    assert largest.min() >= 0 and largest.max() < 2**53
-
-
 def test_png_files_in_and_out(kind):
     inputs, channels = request(kind.model), kind.model.channels
     pictures = np.round(255 * inputs["context"]).astype(np.uint8)
@@ -113,7 +108,6 @@ def test_png_files_in_and_out(kind):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"context": np.zeros([2, 2, 32, 32, 1], np.float32)}, "not compatible with expected shape"),
         ({"context": np.full([2, 3, 32, 32, 1], np.nan, np.float32)}, "finite numbers in"),
         ({"context": np.full([2, 3, 32, 32, 1], 200, np.float32)}, "divide bytes by 255"),
         ({"context": np.zeros([0, 3, 32, 32, 1], np.float32)}, "one row for each context|at least one row"),

@@ -17,6 +17,9 @@ _MAX_SAMPLES = flags.DEFINE_integer("max_samples", 100, "most futures in one req
 _MAX_FRAMES = flags.DEFINE_integer(
     "max_frames", 0, "most predicted frames in one request; 0: as many as fit into 2 GB of memory", lower_bound=0
 )
+_RECALIBRATE_BN = flags.DEFINE_integer(
+    "recalibrate_bn", 0, "training batches to re-estimate the batch statistics from; 0: keep them", lower_bound=0
+)
 
 
 def run() -> None:
@@ -28,6 +31,10 @@ def run() -> None:
     config, model = run_flags.load()
     from svg_tf.serving import exporting, signatures
 
+    if _RECALIBRATE_BN.value:
+        from svg_tf.training import recalibration
+
+        recalibration.recalibrate(model, config, _RECALIBRATE_BN.value)
     limits = signatures.Limits(
         horizon=_HORIZON.value or config.n_eval - config.n_past,
         n_samples=_N_SAMPLES.value,

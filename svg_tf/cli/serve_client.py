@@ -32,7 +32,8 @@ _SIGNATURE = flags.DEFINE_enum(
     ["futures", "future", "futures_png"],
     "futures; future, for a server with batching; futures_png, for a slow network",
 )
-_SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
+# Keeps the seeds of the futures below 2**53, which JSON clients and servers keep exactly.
+_SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**21 - 1)
 _OUT = flags.DEFINE_string("out", "futures.gif", "GIF to write")
 
 

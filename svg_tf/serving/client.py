@@ -10,7 +10,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -28,22 +28,12 @@ class ModelShape(NamedTuple):
     horizon: int  # T of the signatures without an input `horizon`
 
 
-class Client(Protocol):
-    """RestClient or GrpcClient."""
-
-    def shape(self) -> ModelShape:
-        """Return the model's shapes from the server's metadata."""
-
-    def predict(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
-        """Run a signature. Strings are object arrays of bytes.
-
-        Raises:
-            ExportError: the server does not answer, has no such model or signature, or refuses the request.
-        """
-
-
 def draw_futures(
-    client: Client, context: np.ndarray, seeds: Sequence[int], horizon: int = 0, signature: str = "futures"
+    client: "RestClient | GrpcClient",
+    context: np.ndarray,
+    seeds: Sequence[int],
+    horizon: int = 0,
+    signature: str = "futures",
 ) -> np.ndarray:
     """Draw futures of one context.
 
@@ -57,6 +47,9 @@ def draw_futures(
 
     Returns:
         Frames, float32 [S, T, H, W, C] in [0, 1].
+
+    Raises:
+        ExportError: the server does not answer, has no such model or signature, or refuses the request.
     """
     numbers = np.asarray(seeds, np.int64)
     scaled = context[np.newaxis] / np.float32(255)
@@ -75,7 +68,11 @@ def draw_futures(
 
 
 class RestClient:
-    """A served model over REST, `host:port` of the REST interface."""
+    """A served model over REST.
+
+    `shape` returns the shapes from the server's metadata. `predict` runs a signature with arrays by name, strings
+    as object arrays of bytes. Both raise ExportError, as `draw_futures` does.
+    """
 
     def __init__(self, server: str, model: str = "svg", timeout: float = 60.0):
         self._server, self._model, self._timeout = server, model, timeout
@@ -120,7 +117,7 @@ class RestClient:
 
 
 class GrpcClient:
-    """A served model over gRPC, `host:port` of the gRPC interface."""
+    """A served model over gRPC, with the methods of RestClient."""
 
     def __init__(self, server: str, model: str = "svg", timeout: float = 60.0):
         try:

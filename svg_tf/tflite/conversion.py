@@ -42,19 +42,12 @@ def convert(
     command = [sys.executable, "-m", __name__, saved_model, variant, trial, out, *names]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode < 0:
-        raise ConversionError(f"the converter crashed with {_signal_name(-done.returncode)}")
+        raise ConversionError(f"the converter crashed with {signal.Signals(-done.returncode).name}")
     if done.returncode > 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         raise ConversionError(f"the converter failed: {lines[-1][:300] if lines else f'exit status {done.returncode}'}")
     with np.load(trial) as results:
         return results["frames"], float(results["milliseconds"])
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _main(saved_model: str, variant: str, trial: str, out: str, *names: str) -> None:
