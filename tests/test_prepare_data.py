@@ -79,17 +79,6 @@ def test_generated_clips_are_described_too(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {f"smmnist_{s}.png" for s in ("train", "validation", "test")}
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_contact_sheet_shows_the_first_and_last_frame_of_every_clip(channels):
-    clips = np.zeros((3, 30, 32, 32, channels), np.uint8)
-    clips += np.add.outer(50 * np.arange(3), np.arange(30)).astype(np.uint8)[..., None, None, None]
-    sheet = np.asarray(description.contact_sheet(clips, ["a", "b", "c"], columns=5))
-    rows, line = np.split(sheet[:-2], 3), 24
-    for number, row in enumerate(rows):
-        shown = [int(row[line + 32, 2 + column * 66 + 32, 0]) - 50 * number for column in range(5)]
-        assert shown == [0, 7, 14, 22, 29]
-
-
 def test_the_command_prepares_describes_and_fails_on_a_missing_split(tmp_path):
     video_files.write_kth(tmp_path / "kth", "person01_walking_d1", 45, [(1, 45)])
     video_files.write_kth(tmp_path / "kth", "person20_boxing_d1", 45, [(1, 45)])
