@@ -1,12 +1,13 @@
 """Trained models that ship with the package.
 
-A preset is a small run: a folder with config.json, checkpoints/best.npz (float16 weights) and README.md, the model card.
+A preset is a small run: a folder with config.json, checkpoints/best.npz (weights in float16) and README.md, its model
+card.
 """
 
 import os
 from typing import TYPE_CHECKING
 
-from svg_tf.config import Config
+from svg_tf.config import Config, ConfigError
 
 if TYPE_CHECKING:
     from svg_tf.models.svg import SVG
@@ -24,7 +25,7 @@ def load(name_or_path: str) -> "SVG":
     """Return a trained model: a preset by name, or the best checkpoint of a run folder.
 
     Raises:
-        ValueError: there is no such preset or run.
+        ConfigError: there is no such preset or run; a ValueError.
     """
     from svg_tf.training.run import load_model  # imports TensorFlow
 
@@ -35,14 +36,14 @@ def load_config(name_or_path: str) -> Config:
     """Return the configuration of a preset or of a run folder, with run_dir set to its folder.
 
     Raises:
-        ValueError: there is no such preset or run.
+        ConfigError: there is no such preset or run; a ValueError.
     """
     folder = os.path.join(_FOLDER, name_or_path)
     if name_or_path in list_presets():
         return Config.load(folder)
     path = os.path.expanduser(name_or_path)
     if not os.path.isdir(path):
-        raise ValueError(
+        raise ConfigError(
             f"{name_or_path!r} is neither a preset nor a run folder; the presets are {', '.join(list_presets())}."
         )
     return Config.load(path)
