@@ -38,7 +38,7 @@ def _error(line, suites):
         return "is not a suite"
     with flagsaver.flagsaver():
         try:
-            rest = FLAGS(["command", *map(config_flags.find_recipe, line)])[1:]
+            rest = FLAGS(["command", *config_flags.find_recipes(line)])[1:]
             if "batch_size" in FLAGS:
                 config_flags.config_from_flags()
         except (flags.Error, ValueError) as error:

@@ -74,8 +74,8 @@ def test_recipes(recipe):
 def test_recipes_are_found_by_name_from_any_folder(tmp_path):
     shipped = ROOT / "svg_tf" / "recipes" / "bair.flags"
     assert run("recipe", "bair", cwd=tmp_path).stdout == f"{shipped}\n"
-    for flagfile in ("bair.flags", shipped):
-        done = run("train", f"--flagfile={flagfile}", "--n_past=90", cwd=tmp_path)
+    for flags in (["--flagfile=bair.flags"], ["--flagfile", "bair.flags"], [f"--flagfile={shipped}"]):
+        done = run("train", *flags, "--n_past=90", cwd=tmp_path)
         assert is_one_line(done, "") and "n_past" in done.stderr
     (tmp_path / "bair.flags").write_text("--n_future=-3")  # the user's own file comes first
     assert "n_future" in run("train", "--flagfile=bair.flags", cwd=tmp_path).stderr
@@ -119,6 +119,7 @@ def test_a_wrong_flag_is_reported_without_a_traceback(arguments, message):
     [
         ([], "give either --run_dir=FOLDER or --preset=NAME"),
         (["--run_dir=x", "--preset=moving_digits"], "give either --run_dir=FOLDER or --preset=NAME"),
+        (["--preset=nothing"], "'nothing' is neither a preset nor a run folder"),
         (["--run_dir=/nowhere"], "/nowhere is not a run"),
         (["--run_dir=RUN", "--checkpoint=²"], "--checkpoint is '²'; it must be best, latest or the number of a step"),
         (["--run_dir=RUN", "--out=FILE"], "--out is "),

@@ -104,13 +104,17 @@ def _guarded(main: Callable[[], None], arguments: list[str]) -> None:
 
 
 def _parse(arguments: list[str]) -> list[str]:
-    return app.parse_flags_with_usage([find_recipe(argument) for argument in arguments])
+    return app.parse_flags_with_usage(find_recipes(arguments))
 
 
-def find_recipe(argument: str) -> str:
+def find_recipes(arguments: list[str]) -> list[str]:
     """Point --flagfile=bair.flags at the file in the package, unless the current folder has a bair.flags."""
-    option, _, name = argument.partition("=")
-    shipped = recipe.FOLDER / name
-    if option in ("--flagfile", "-flagfile") and os.path.basename(name) == name and not os.path.exists(name):
-        return f"--flagfile={shipped}" if shipped.is_file() else argument
-    return argument
+    found: list[str] = []
+    for argument in arguments:
+        option, equals, name = argument.rpartition("=")
+        is_flag_file = (option if equals else "".join(found[-1:])) in ("--flagfile", "-flagfile")
+        shipped = recipe.FOLDER / name
+        if is_flag_file and name == os.path.basename(name) and shipped.is_file() and not os.path.exists(name):
+            argument = f"{option}{equals}{shipped}"
+        found.append(argument)
+    return found
