@@ -59,13 +59,6 @@ def test_a_common_motion_is_that_of_its_clip_with_other_digits(truth):
 # Standard deviations.
 
 
-class Codes:
-    """A model whose code of a frame is its first pixel, which says whether a wall was hit in the frame."""
-
-    def encode(self, frames):
-        return frames[:, :, 0, :1, 0], []
-
-
 class InformedPrior:
     """Has sigma e after a hit, in one of two dimensions, else 1 / e."""
 
@@ -77,6 +70,15 @@ class InformedPrior:
         return (0 * logvar, logvar), state
 
 
+class Codes:
+    """A model whose code of a frame is its first pixel, which says whether a wall was hit in the frame."""
+
+    prior = InformedPrior()
+
+    def encode(self, frames):
+        return frames[:, :, 0, :1, 0], []
+
+
 def marked(batches):
     for frames, truth in batches:
         frames = frames.copy()
@@ -86,7 +88,7 @@ def marked(batches):
 
 def test_a_prior_that_sees_the_hits_detects_every_turn():
     batches = marked(sequences.random_motions(CONFIG, 40, 30))
-    (stddev,), turns = prior.clip_stddev(Codes(), [InformedPrior()], batches)
+    (stddev,), turns = prior.clip_stddev(Codes(), batches)
     assert np.isnan(stddev[:, 0]).all()
     expected = np.where(turns.any(-1), (np.e + 1 / np.e) / 2, 1 / np.e)
     np.testing.assert_allclose(stddev[:, 1:], expected[:, 1:], rtol=1e-5)
@@ -100,13 +102,13 @@ def test_a_prior_that_sees_the_hits_detects_every_turn():
 def test_the_standard_deviation_is_that_of_the_models_prior_and_sees_the_past_only(lively):
     model = lively()
     ((frames, truth),) = sequences.random_motions(CONFIG, 3, 10)
-    (stddev,), turns = prior.clip_stddev(model, [model.prior], [(frames, truth)])
+    (stddev,), turns = prior.clip_stddev(model, [(frames, truth)])
     _, logvar = model(tf.constant(frames)).prior  # [B, T-1, Z]
     np.testing.assert_allclose(stddev[:, 1:], np.exp(logvar.numpy() / 2).mean(-1), rtol=1e-4)
     np.testing.assert_array_equal(turns, sequences.turns(truth.wall_hits))
     changed = frames.copy()
     changed[:, 6:] = 255 - changed[:, 6:]
-    (other,), _ = prior.clip_stddev(model, [model.prior], [(changed, truth)])
+    (other,), _ = prior.clip_stddev(model, [(changed, truth)])
     np.testing.assert_array_equal(stddev[:, 1:7], other[:, 1:7])
     assert (stddev[:, 7] != other[:, 7]).all()
 

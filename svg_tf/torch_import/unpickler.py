@@ -11,8 +11,7 @@ import mmap
 import pickle
 import pickletools
 import re
-from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -86,7 +85,7 @@ class Storage(_StandIn):
         """Size in the file."""
         return self.numel * np.dtype(DTYPES[self.kind]).itemsize
 
-    def array(self, data: bytes | mmap.mmap, byteorder: str = "<", offset: int = 0) -> np.ndarray:
+    def array(self, data: bytes | mmap.mmap, byteorder: Literal["<", ">"] = "<", offset: int = 0) -> np.ndarray:
         """Return a copy of the numbers as an array [numel] in native byte order; bfloat16 becomes float32."""
         dtype = np.dtype(DTYPES[self.kind])
         array = np.frombuffer(data, dtype.newbyteorder(byteorder), self.numel, offset).astype(dtype)
@@ -172,8 +171,8 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError("a storage is not described as PyTorch does")
 
 
-def unpickle(stream: BytesIO | mmap.mmap) -> tuple[Any, dict[str, Storage]]:
-    """Load one pickle of plain values and stand-ins; return it with the storages that it names, by key.
+def unpickle(stream: Any) -> tuple[Any, dict[str, Storage]]:
+    """Load one pickle from a binary stream; return the object and the storages that it names, by key.
 
     Raises:
         TorchFileError: the pickle contains something that is not allowed.
@@ -184,7 +183,7 @@ def unpickle(stream: BytesIO | mmap.mmap) -> tuple[Any, dict[str, Storage]]:
         if opcode.proto > 2 or opcode.name in ("EXT1", "EXT2", "EXT4"):  # extension codes bypass find_class
             raise TorchFileError(f"its pickle has the opcode {opcode.name}; save it with pickle_protocol=2")
         # The unpickler allocates its memo up to the largest index; a sound pickle counts its entries from 0.
-        if opcode.name in ("PUT", "LONG_BINPUT") and argument > position:
+        if opcode.name in ("PUT", "LONG_BINPUT") and (argument or 0) > (position or 0):
             raise TorchFileError(f"its pickle is damaged: memo index {argument}")
     stream.seek(start)
     unpickler = _Unpickler(stream)

@@ -46,9 +46,9 @@ def _tensor(array: np.ndarray, storages: list[np.ndarray]) -> bytes:
     key = str(len(storages))
     storages.append(storage)
     reference = _tuple(_plain("storage"), _FLOAT_STORAGE, *map(_plain, (key, "cpu", storage.size))) + pickle.BINPERSID
-    offset, shape, strides, requires_grad = map(_plain, (0, storage.shape, strides, False))
-    hooks = _ORDERED_DICT
-    return _REBUILD_TENSOR + _tuple(reference, offset, shape, strides, requires_grad, hooks) + pickle.REDUCE
+    # Arguments: storage, offset, shape, strides, requires_grad, backward hooks.
+    arguments = [reference, *map(_plain, (0, storage.shape, strides, False)), _ORDERED_DICT]
+    return _REBUILD_TENSOR + _tuple(*arguments) + pickle.REDUCE
 
 
 def _plain(value: Any) -> bytes:

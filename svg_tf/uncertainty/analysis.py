@@ -44,7 +44,7 @@ def analyse(
     """
     clip, hit = motion.find_hit(config, n_sequences)
     batches = sequences.common_motion(config, clip, n_digit_sets, n_frames, seed)
-    (stddevs,), turns = prior.clip_stddev(model, [model.prior], batches)  # [sets, T]
+    (stddevs,), turns = prior.clip_stddev(model, batches)  # [sets, T]
     course = stddevs.mean(axis=0), stddevs.std(axis=0), turns[0]
     areas = detection.detect(model, config, n_sequences, n_frames, seed)
     steps = motion.compare(model, config, clip, hit, n_digit_sets, n_samples, seed)

@@ -27,9 +27,8 @@ def detect(model: SVG, config: Config, n_sequences: int, n_frames: int, seed: in
     Raises:
         ConfigError: no frame, or every frame, shows a turn.
     """
-    priors = [model.prior, *prior.untrained_priors(model, N_UNTRAINED, seed)]
     batches = sequences.random_motions(config, n_sequences, n_frames)
-    stddevs, turns = prior.clip_stddev(model, priors, batches)
+    stddevs, turns = prior.clip_stddev(model, batches, prior.untrained_priors(model, N_UNTRAINED, seed))
     return score(stddevs[0], stddevs[1:], np.any(turns, axis=-1), model.n_past, seed)
 
 

@@ -20,11 +20,8 @@ def compose(
 ) -> dict[str, Any]:
     """Return the document, of JSON types.
 
-    Args:
-        settings: of the analysis.
-        course: mean and std over the sets of digits, float [T], and turns bool [T, N] of one motion.
-        areas: under the ROC curve, of `detection.detect`.
-        steps: motion around one hit.
+    `course` is the mean and std over the sets of digits, float [T], and the turns, bool [T, N], of one motion; `areas`
+    are those of `detection.detect`.
     """
     mean, std, turns = course
     auc = {name: "{:.3f} ({:.3f} to {:.3f})".format(*area) for name, area in areas.items()}

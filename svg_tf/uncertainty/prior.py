@@ -33,27 +33,31 @@ def rollout_stddev(
     Raises:
         ValueError: the prior is not learned, or an argument has the wrong shape or range.
     """
-    if model.prior is None:
+    prior = rollout.generate(model, context, n_future, noise.sample_seeds(seed, range(len(context)), n_samples)).prior
+    if prior is None:
         raise ValueError(f"the model has prior={model.prior_type!r}; its standard deviation needs prior='learned'")
-    seeds = noise.sample_seeds(seed, range(len(context)), n_samples)
-    return losses.stddev(rollout.generate(model, context, n_future, seeds).prior[1])
+    return losses.stddev(prior[1])
 
 
-def clip_stddev(model: SVG, priors: Sequence[GaussianLSTM], batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
+def clip_stddev(
+    model: SVG, batches: Iterable[Batch], others: Sequence[GaussianLSTM] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the standard deviation of priors that read true frames through the model's encoder.
 
     Args:
-        model: a trained model; batch normalization uses its stored statistics.
-        priors: P priors of the model's architecture.
+        model: a trained model with a learned prior; batch normalization uses its stored statistics.
         batches: clips with their truth.
+        others: P - 1 priors of the same architecture, measured after the model's own.
 
     Returns:
         Mean over z of the standard deviation of p(z[t] | x[0..t-1]) at index t, float32 [P, B, T]; NaN at frame 0,
         which has no prior. And the turns, bool [B, T, N].
     """
+    assert model.prior is not None
+    priors = (model.prior, *others)
     stddevs, shown = [], []
     for frames, truth in progress(batches, desc="prior", unit="batch"):
-        stddevs.append(_stddev(model, tuple(priors), frames).numpy())
+        stddevs.append(_stddev(model, priors, frames).numpy())
         shown.append(turns(truth.wall_hits))
     stddev = np.concatenate(stddevs, axis=1)
     return np.pad(stddev, [(0, 0), (0, 0), (1, 0)], constant_values=np.nan), np.concatenate(shown)
@@ -61,11 +65,11 @@ def clip_stddev(model: SVG, priors: Sequence[GaussianLSTM], batches: Iterable[Ba
 
 def untrained_priors(model: SVG, count: int, seed: int) -> list[GaussianLSTM]:
     """Return priors of the model's architecture with initial weights."""
-    seeds = keras.random.SeedGenerator(seed)
-    sizes = model.z_dim, model.rnn_size, model.prior_layers
+    assert model.prior is not None
+    seeds, sizes = keras.random.SeedGenerator(seed), (model.z_dim, model.rnn_size, model.prior_layers)
     priors = [GaussianLSTM(*sizes, seed=seeds, name=f"untrained_prior_{number}") for number in range(count)]
     for prior in priors:
-        prior(tf.zeros([1, 1, model.prior.embed.kernel.shape[0]]), prior.initial_state(1))  # creates the weights
+        prior(tf.zeros([1, 1, *model.prior.embed.kernel.shape[:1]]), prior.initial_state(1))  # creates the weights
     return priors
 
 
