@@ -11,8 +11,8 @@ import pytest
 from conftest import SMALL, enliven
 
 from svg_tf.config import Config
+from svg_tf.evaluation import definitions, scoring
 from svg_tf.evaluation import evaluate as evaluate_module
-from svg_tf.evaluation import scoring
 from svg_tf.evaluation.evaluate import Options, evaluate
 from svg_tf.training import checkpoints
 from svg_tf.training.run import model_from_config
@@ -20,7 +20,7 @@ from svg_tf.training.run import model_from_config
 
 @contextlib.contextmanager
 def kept_parts():
-    """Keep classifiers and traced sources of clips between evaluations: making them takes seconds."""
+    """Compute three metrics; keep classifiers and traced sources between evaluations: making them takes seconds."""
     kept = {}
 
     def clips(setting, n_clips=0):
@@ -30,6 +30,7 @@ def kept_parts():
     scoring_clips = scoring.TestClips
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "TestClips", clips)
+        patch.setattr(definitions, "METRICS", [definitions.PSNR, definitions.SSIM, definitions.MSE])
         patch.setattr(evaluate_module, "DigitIdentity", functools.cache(evaluate_module.DigitIdentity))
         yield
 
@@ -55,7 +56,7 @@ def model_of(config):
 
 
 def run_evaluation(config, folder="evaluation", model=None, compared=None, **options):
-    options = Options(**{"n_clips": 3, "n_samples": 4, "n_examples": 2, **options})
+    options = Options(**{"n_clips": 3, "n_samples": 4, **options})
     return evaluate(config, options, os.path.join(config.run_dir, folder), model or model_of(config), compared)
 
 
@@ -70,7 +71,7 @@ def tables(config, folder="evaluation"):
     metrics.pop("date")
     with np.load(os.path.join(config.run_dir, folder, "examples.npz")) as examples:
         arrays = {name: examples[name].tobytes() for name in examples.files}
-    return metrics, read(config, "per_frame.csv", folder), read(config, "per_clip.csv", folder), arrays
+    return metrics, read(config, "per_clip.csv", folder), arrays
 
 
 def csv_rows(config, name, folder="evaluation"):

@@ -1,8 +1,6 @@
 """Tests of svg_tf/metrics/fvd.py on a stand-in with the format and the signature of the published module."""
 
 import shutil
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -107,39 +105,15 @@ def test_the_distance_is_zero_for_the_same_videos_and_grows_with_noise(features)
     assert distances[0] < 1e-6 < distances[1] < distances[2]
 
 
-@pytest.mark.parametrize(
-    ("videos", "error", "message"),
-    [
-        (np.zeros([2, 8, 16, 16, 1]), ConfigError, "have 8 frames; FVD needs at least 9"),
-        (np.zeros([2, 9, 8, 8, 1], np.uint8), ValueError, "videos are uint8"),
-        (np.zeros([9, 8, 8, 1]), ValueError, r"\(9, 8, 8, 1\)"),
-        (np.zeros([2, 9, 8, 8, 2]), ValueError, "C 1 or 3"),
-    ],
-)
-def test_other_videos_are_refused(features, videos, error, message):
-    with pytest.raises(error, match=message):
-        features(videos)
+def test_videos_too_short_for_i3d_are_refused(features):
+    with pytest.raises(ConfigError, match="have 8 frames; FVD needs at least 9"):
+        features(np.zeros([2, 8, 16, 16, 1], np.float32))
 
 
 def test_the_definition_has_the_hash_of_the_files(features, module, tmp_path):
     assert f"Network {module} (SHA-256 " in features.definition and "Kinetics-400" in features.definition
     other = VideoFeatures(str(write_module(tmp_path / "other", seed=1, argument="rgb_frames")))
     assert other.definition.rsplit("SHA-256 ")[-1] != features.definition.rsplit("SHA-256 ")[-1]
-
-
-def test_a_url_is_downloaded_by_tensorflow_hub(module, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_hub", types.SimpleNamespace(resolve=lambda handle: str(module)))
-    assert f"Network {_HANDLE} (SHA-256 " in VideoFeatures(_HANDLE).definition
-    monkeypatch.setitem(sys.modules, "tensorflow_hub", None)
-    with pytest.raises(ConfigError, match="needs the package tensorflow_hub"):
-        VideoFeatures(_HANDLE)
-
-    def resolve(handle):
-        raise OSError("name not known")
-
-    monkeypatch.setitem(sys.modules, "tensorflow_hub", types.SimpleNamespace(resolve=resolve))
-    with pytest.raises(ConfigError, match=r"cannot be downloaded \(name not known\)"):
-        VideoFeatures(_HANDLE)
 
 
 def test_a_missing_module_is_named_with_its_source(tmp_path):
@@ -164,5 +138,5 @@ def test_damaged_modules_are_refused_in_one_line(module, tmp_path):
 
 @pytest.mark.parametrize("other", [{"name": "image"}, {"logits": 600}, {"width": 32}])
 def test_other_networks_are_refused(tmp_path, other):
-    with pytest.raises(CheckpointError, match="to the 400 logits of Kinetics"):
+    with pytest.raises(CheckpointError, match="has no signature 'default' from"):
         VideoFeatures(str(write_module(tmp_path / "module", **other)))

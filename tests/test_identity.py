@@ -1,7 +1,5 @@
 """Tests of svg_tf/metrics/identity.py."""
 
-import gzip
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,7 +9,6 @@ from svg_tf.config import Config
 from svg_tf.data.digits import load_digits
 from svg_tf.data.errors import DataError
 from svg_tf.data.moving_mnist import MovingMNIST
-from svg_tf.metrics import identity as identity_module
 from svg_tf.metrics.identity import DigitIdentity
 
 CONFIG = Config(digits="embedded", num_digits=1, digit_size=16, image_width=32, max_speed=2, n_past=5, n_eval=15)
@@ -46,10 +43,10 @@ def test_a_clip_keeps_its_digit_until_another_digit_takes_its_place(identity):
     first, other = clips[0], clips[np.argmax(labels != labels[0])]
     mixed = np.concatenate([first[5:9], other[9:]])
     samples = np.stack([first[5:], mixed, 0.5 * first[5:], np.zeros_like(mixed)])
-    kept = identity(first[:5], samples)
+    kept = identity.measure(first[:5], None, samples)
     assert kept.dtype == np.float32
     np.testing.assert_array_equal(kept, [[1] * 10, [1] * 4 + [0] * 6, [1] * 10, [0] * 10])  # faint, then black
-    assert np.mean([identity(clip[:5], clip[np.newaxis, 5:]) for clip in clips]) == 1
+    assert np.mean([identity.measure(clip[:5], None, clip[np.newaxis, 5:]) for clip in clips]) == 1
 
 
 def test_a_blurred_digit_is_still_the_digit(identity):
@@ -58,14 +55,7 @@ def test_a_blurred_digit_is_still_the_digit(identity):
     assert (identity.classify(blurred) == identity.classify(clips[:, -1])).mean() >= 0.95
 
 
-def test_mnist_needs_its_training_labels(tmp_path, monkeypatch):
-    config = Config(num_digits=1, data_dir=str(tmp_path))
-    labels = identity_module._training_labels(CONFIG).astype(np.uint8)
-    digits = np.kron(load_digits(CONFIG.replace(digit_size=8), "train"), np.ones([1, 4, 4], np.uint8))
-    monkeypatch.setattr(identity_module, "load_digits", lambda config, split: digits)
-    with pytest.raises(DataError, match="has no train-labels-idx1-ubyte"):
-        DigitIdentity(config)
-    with gzip.open(tmp_path / "train-labels-idx1-ubyte.gz", "wb") as file:
-        file.write(bytes(8) + labels.tobytes())
-    frames = np.pad(digits[:200], [(0, 0), (16, 16), (16, 16)])[..., np.newaxis] / np.float32(255)
-    assert (DigitIdentity(config).classify(frames) == labels[:200]).mean() > 0.97
+@pytest.mark.parametrize("changes", [{"num_digits": 2}, {"digits": "mnist"}])
+def test_other_clips_are_refused(changes):
+    with pytest.raises(DataError, match="clips of one embedded digit"):
+        DigitIdentity(CONFIG.replace(**changes))

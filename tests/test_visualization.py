@@ -1,8 +1,16 @@
+"""Tests of svg_tf/visualization."""
+
+import errno
+from pathlib import Path
+
 import numpy as np
 import pytest
-from drawn import COLOURS, as_shown, colours_in, content_at, framed_in, rows_of
+from drawn import COLOURS, as_shown, colours_in, content_at, framed_in, gif_frames, rows_of
+from PIL import Image
 
-from svg_tf.visualization import Row, animation, sheet, strip
+from svg_tf.visualization import Row, animation, gif_bytes, sheet, strip, write_gif, write_png
+
+BAIR = Path(__file__).resolve().parents[2] / "shared" / "data" / "bair"
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -31,13 +39,6 @@ def test_a_gap_parts_context_and_prediction():
     xs = [x for x, _, _ in framed_in(strip(rows_of(frames=6), 2))[0]]
     steps = np.diff(xs)
     assert steps[1] > steps[0] and set(steps[[0, 2, 3, 4]]) == {steps[0]}
-
-
-@pytest.mark.parametrize("rows", [1, 8])
-@pytest.mark.parametrize("frames", [2, 40])
-def test_strips_of_all_sizes_hold_all_their_frames(rows, frames):
-    image = strip(rows_of(frames, labels=[f"Sample {number}" for number in range(rows)]), 1)
-    assert [len(line) for line in framed_in(image)] == rows * [frames]
 
 
 def test_labels_are_drawn_beside_the_frames_and_do_not_move_them():
@@ -124,7 +125,7 @@ def test_a_sheet_holds_every_frame_as_it_is_in_a_border_that_tells_its_time(side
         ([rows_of(channels=1)[0], rows_of(channels=3)[1]], 2, "first row"),
         ([Row("Truth", np.zeros([6, 32, 32]), "truth")], 2, r"must be \[T, H, W, C\]"),
         ([Row("Truth", np.zeros([6, 32, 32, 2]), "truth")], 2, "C of 1 or 3"),
-        ([Row("Truth", np.full([6, 32, 32, 1], 255.0), "truth")], 2, r"255.0, but must be in \[0, 1\] or uint8"),
+        ([Row("Truth", np.full([6, 32, 32, 1], 255.0), "truth")], 2, r"255.0; they must be in \[0, 1\] or uint8"),
         ([Row("Truth", np.full([6, 32, 32, 1], -1.0), "truth")], 2, "values -1.0"),
         ([Row("Truth", np.full([6, 32, 32, 1], np.nan), "truth")], 2, "nan"),
         ([Row("Truth", np.zeros([6, 32, 32, 1]), "future")], 2, "kind 'future'"),
@@ -148,7 +149,78 @@ def test_clips_that_make_no_grid_are_refused():
         animation([rows_of(frames=6), rows_of(frames=7)], 2)
 
 
-@pytest.mark.parametrize("draw", [strip, lambda rows, n_past, scale: animation([rows], n_past, scale)])
-def test_a_scale_below_one_is_refused(draw):
-    with pytest.raises(ValueError, match="scale is 0"):
-        draw(rows_of(), 2, 0)
+def test_a_gif_plays_for_ever_at_its_rate_and_holds_its_last_image(tmp_path):
+    path = tmp_path / "clip.gif"
+    write_gif(str(path), animation([rows_of(frames=7)], 2), fps=10)
+    with Image.open(path) as image:
+        assert image.n_frames == 7 and image.info["loop"] == 0
+    assert [duration for duration, _ in gif_frames(path.read_bytes())] == 6 * [100] + [1000]
+    assert gif_frames(gif_bytes(animation([rows_of()], 2)))[0][0] == 170
+
+
+def test_a_gif_shows_grey_frames_and_borders_as_they_are():
+    images = animation([rows_of()], 2)
+    for image, (_, shown) in zip(images, gif_frames(gif_bytes(images)), strict=True):
+        assert framed_in(shown) == framed_in(image)
+        assert np.abs(np.asarray(shown, np.int32) - np.asarray(image)).max() <= 1
+        np.testing.assert_array_equal(np.asarray(shown)[0], 255)
+
+
+def test_a_gif_of_many_colours_keeps_borders_and_what_does_not_move():
+    rng = np.random.default_rng(0)
+    still = np.broadcast_to(rng.random([1, 32, 32, 3], np.float32), [5, 32, 32, 3])
+    moving = rng.random([5, 32, 32, 3], np.float32)
+    images = animation([[Row("Truth", still, "truth"), Row("Sample 1", moving)]], 2)
+    assert len(np.unique(np.asarray(images[0]).reshape(-1, 3), axis=0)) > 256
+    shown = [frame for _, frame in gif_frames(gif_bytes(images))]
+    assert [framed_in(frame) for frame in shown] == [framed_in(image) for image in images]
+    stills = [content_at(frame, framed_in(frame)[0][0], 96) for frame in shown]
+    assert all(np.array_equal(stills[0], content) for content in stills)
+    # Undithered: an enlarged pixel stays of one colour.
+    np.testing.assert_array_equal(stills[0], np.kron(stills[0][::3, ::3], np.ones([3, 3, 1], np.uint8)))
+
+
+def test_a_gif_of_real_frames_is_close_to_them():
+    paths = sorted(BAIR.glob("*/0[0-5].png"))
+    if not paths:
+        pytest.skip("there are no clips in shared/data/bair")
+    clips = np.stack([np.asarray(Image.open(path)) for path in paths]).reshape(-1, 6, 64, 64, 3)
+    images = animation([[Row("Truth", clip, "truth")] for clip in clips], 2)
+    for image, (_, shown) in zip(images, gif_frames(gif_bytes(images)), strict=True):
+        assert np.abs(np.asarray(shown, np.int32) - np.asarray(image)).mean() < 3
+
+
+def test_files_are_what_was_drawn_and_nothing_is_left_beside_them(tmp_path):
+    image, images = strip(rows_of(), 2), animation([rows_of()], 2)
+    write_png(str(tmp_path / "new" / "strip.png"), image)
+    write_gif(str(tmp_path / "new" / "clip.gif"), images)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["clip.gif", "strip.png"]
+    with Image.open(tmp_path / "new" / "strip.png") as shown:
+        assert shown.format == "PNG"
+        np.testing.assert_array_equal(np.asarray(shown), np.asarray(image))
+    assert (tmp_path / "new" / "clip.gif").read_bytes() == gif_bytes(images)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "strip.png"
+    path.write_bytes(b"old")
+
+    def fail(self, file, **options):
+        Path(file).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "the disk is full")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(OSError, match="disk"):
+        write_png(str(path), Image.new("RGB", (4, 4)))
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_images_that_make_no_gif_are_refused():
+    image = Image.new("RGB", (8, 8))
+    with pytest.raises(ValueError, match="no images"):
+        gif_bytes([])
+    with pytest.raises(ValueError, match="one size"):
+        gif_bytes([image, Image.new("RGB", (8, 9))])
+    for fps in (0, 51, float("nan")):
+        with pytest.raises(ValueError, match="fps is"):
+            gif_bytes([image], fps)

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from svg_tf.config import Config, ConfigError
+from svg_tf.config import Config
 from svg_tf.data.errors import DataError
 from svg_tf.evaluation import definitions, results, scoring
+from svg_tf.evaluation.definitions import Metric
 from svg_tf.evaluation.protocols import N_SAMPLES, Setting, resolve
 from svg_tf.evaluation.store import Store
 from svg_tf.metrics.identity import DigitIdentity
@@ -29,24 +30,12 @@ class Options(NamedTuple):
     protocol: str = "run"
     n_clips: int = 0
     n_samples: int = 100
-    select: str = "each"
     seed: int = 0
     lpips_weights: str = ""
     fvd_weights: str = ""
     recalibrate_bn: int = 0
     recalibrate_over: str = "clips"
-    n_examples: int = 4
     command: str = ""
-
-
-class _Metrics(NamedTuple):
-    """The metrics to compute, what they need, and the reasons for the missing ones."""
-
-    shown: list[definitions.Metric]
-    missing: list[dict[str, str]]
-    measures: dict[str, definitions.Measure]
-    identity: DigitIdentity | None
-    features: scoring.VideoFeatures | None
 
 
 def evaluate(
@@ -88,7 +77,7 @@ def evaluate(
 
         recalibration = recalibrate(model, setting.config, options.recalibrate_bn, options.recalibrate_over)
     clips = scoring.TestClips(setting, options.n_clips)
-    metrics = _metrics(options, setting, clips.count)
+    metrics, features, missing = _metrics(options, setting.config, clips.count)
     n_samples = options.n_samples if model.has_latent else 1
     notes = []
     if not model.has_latent:
@@ -101,13 +90,12 @@ def evaluate(
     scorer = scoring.Scorer(
         model,
         clips,
+        [metric for metric in metrics if metric.measure],
         seed=options.seed,
         n_samples=n_samples,
         n_simulated=options.n_samples,
         batch=batch,
-        measures=metrics.measures,
-        identity=metrics.identity,
-        features=metrics.features,
+        features=features,
     )
     data = _digest(clips[[0]])
     key = {
@@ -117,18 +105,16 @@ def evaluate(
         "reflected": setting.reflected,
         "evaluation_seed": options.seed,
         "samples": [n_samples, options.n_samples],
-        "batch": batch,
-        "definitions": [metric.definition for metric in metrics.shown],
+        "definitions": [metric.definition for metric in metrics],
         "program": [tf.__version__, [device.device_type for device in tf.config.list_physical_devices()]],
     }
-    store = Store(os.path.join(folder, "scores"), key, scorer.record)
-    done = min(len(store), clips.count)
-    with progress(total=clips.count, initial=done, unit="clip", desc="evaluate") as bar:
-        for first in range(done - done % batch, clips.count, batch):
-            for number, record in enumerate(scorer(first), start=first):
-                if number == len(store):  # a resumed batch has clips that are stored already
-                    store.append(record)
-                    bar.update()
+    store = Store(os.path.join(folder, "scores"), key, batch)
+    with progress(total=clips.count, unit="clip", desc="evaluate") as bar:
+        for first in range(0, clips.count, batch):
+            count = min(batch, clips.count - first)
+            if len(store.read(first)) < count:
+                store.write(first, scorer(first))
+            bar.update(count)
     facts = {
         "model": _NAMES[model.prior_type],
         "run_dir": config.run_dir,
@@ -143,14 +129,13 @@ def evaluate(
         "n_samples": n_samples,
         "n_simulated": options.n_samples if clips.simulated else 0,
         "seed": options.seed,
-        "select": options.select,
         "command": options.command,
         "machine": _machine(),
         "protocol": _protocol(setting, options, clips.count),
         "recalibration": recalibration,
         "notes": notes,
     }
-    return results.write(folder, facts, metrics.shown, metrics.missing, scorer, store, options.n_examples, compared)
+    return results.write(folder, facts, metrics, missing, scorer, store, compared)
 
 
 def _with_context(model: SVG, n_past: int) -> SVG:
@@ -162,38 +147,32 @@ def _with_context(model: SVG, n_past: int) -> SVG:
     return other
 
 
-def _metrics(options: Options, setting: Setting, n_clips: int) -> _Metrics:
-    shown, measures = list(definitions.OF_FRAMES), dict(definitions.MEASURES)
-    identity = lpips = features = None
-    reasons = {}
-    if setting.config.dataset == "smmnist":
-        if setting.config.num_digits > 1:
-            reasons[definitions.IDENTITY] = "it is defined for clips of one digit"
-        else:
-            try:
-                identity = DigitIdentity(setting.config)
-                shown.append(definitions.IDENTITY._replace(definition=identity.definition))
-            except DataError as error:
-                reasons[definitions.IDENTITY] = str(error)
+def _metrics(options: Options, config: Config, n_clips: int) -> tuple[list[Metric], Any, list[dict[str, str]]]:
+    """Return the metrics to compute, the network of FVD or None, and the missing metrics with reasons."""
+    metrics, features, missing = list(definitions.METRICS), None, []
+    if config.dataset == "smmnist":
+        try:
+            identity = DigitIdentity(config)
+            metrics.append(Metric("identity", "Digit kept", "", "higher", identity.definition, identity.measure))
+        except DataError as error:
+            missing.append({"name": "identity", "title": "Digit kept", "reason": str(error)})
     if options.lpips_weights:
         from svg_tf.metrics.lpips import Lpips
 
-        lpips = measures["lpips"] = Lpips(options.lpips_weights)
-        shown.append(definitions.LPIPS._replace(definition=lpips.definition))
+        lpips = Lpips(options.lpips_weights)
+        metrics.append(Metric("lpips", "LPIPS", "", "lower", lpips.definition, lpips.measure))
     else:
-        reasons[definitions.LPIPS] = "set --lpips_weights"
+        missing.append({"name": "lpips", "title": "LPIPS", "reason": "set --lpips_weights"})
     if options.fvd_weights and n_clips > 1:
         from svg_tf.metrics.fvd import VideoFeatures
 
         features = VideoFeatures(options.fvd_weights)
         definition = f"{features.definition} Between the true videos and one sample of each clip, the first."
-        shown.append(definitions.FVD._replace(definition=definition))
+        metrics.append(Metric("fvd", "FVD", "", "lower", definition))
     else:
-        reasons[definitions.FVD] = "it needs two clips" if options.fvd_weights else "set --fvd_weights"
-    if options.select not in ("each", *(metric.name for metric in shown if metric.measure)):
-        raise ConfigError(f"--select is {options.select}, a metric that is not computed here.")
-    missing = [{"name": metric.name, "title": metric.title, "reason": reason} for metric, reason in reasons.items()]
-    return _Metrics(shown, missing, measures, identity, features)
+        reason = "it needs two clips" if options.fvd_weights else "set --fvd_weights"
+        missing.append({"name": "fvd", "title": "FVD", "reason": reason})
+    return metrics, features, missing
 
 
 def _protocol(setting: Setting, options: Options, n_clips: int) -> dict[str, Any]:
@@ -202,8 +181,6 @@ def _protocol(setting: Setting, options: Options, n_clips: int) -> dict[str, Any
         deviations.append(f"Scored are {n_clips:,} of the protocol's {setting.n_clips:,} test clips.")
     if setting.name != "run" and options.n_samples != N_SAMPLES:
         deviations.append(f"There are {options.n_samples} samples per clip; the protocol has {N_SAMPLES}.")
-    if setting.name != "run" and options.select != "each":
-        deviations.append(f"{options.select} chooses the best sample for all metrics; in the protocol each its own.")
     if setting.name != "run" and options.recalibrate_bn:
         deviations.append("The statistics of batch normalisation were re-estimated after training.")
     return {
@@ -211,7 +188,7 @@ def _protocol(setting: Setting, options: Options, n_clips: int) -> dict[str, Any
         "dataset": setting.config.dataset,
         "description": setting.description,
         "n_clips": setting.n_clips,
-        "published": setting.published,
+        "published": list(setting.published),
         "deviations": deviations,
     }
 

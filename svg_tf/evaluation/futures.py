@@ -83,15 +83,13 @@ def draw(
 
 def _score(board: Scoreboard, context: np.ndarray, truth: np.ndarray, samples: np.ndarray) -> int:
     """Add a clip's samples [S, T, H, W, C] and trivial predictions to the scores; return the best sample by SSIM."""
-    measures = {metric.measure: definitions.MEASURES[metric.measure] for metric in _METRICS}
-    measured = {name: measure(truth, samples[:, : len(truth)]) for name, measure in measures.items()}
     names = {"best": f"best of {len(samples)}", "mean": "mean sample"}
+    measured = {metric.name: metric.measure(context, truth, samples[:, : len(truth)]) for metric in _METRICS}
     choices = board.add_samples(names, "model", measured)
-    trivial = trivial_predictions(context, len(truth))
-    for name in ("copy last", "black"):
-        frames = trivial[name][np.newaxis]
-        board.add_prediction(name, "trivial", {key: measure(truth, frames)[0] for key, measure in measures.items()})
-    return choices[definitions.SSIM.name].best_sample
+    for name, frames in reversed(trivial_predictions(context, len(truth)).items()):
+        scores = {metric.name: metric.measure(context, truth, frames[np.newaxis])[0] for metric in _METRICS}
+        board.add_prediction(name, "trivial", scores)
+    return choices["ssim"].best_sample
 
 
 def _rows(clip: np.ndarray, samples: Sequence[np.ndarray], posterior: np.ndarray, n_past: int, n: int) -> list[Row]:

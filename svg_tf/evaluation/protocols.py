@@ -11,48 +11,27 @@ N_SAMPLES = 100
 
 
 class Protocol(NamedTuple):
-    """A published protocol for one data set.
-
-    Attributes:
-        n_past: context frames.
-        n_eval: frames in all.
-        n_clips: test clips, or all if there are fewer.
-        data: fields of Config that select its test data.
-        description: in words.
-        deviations: known differences between this implementation and the publication.
-        comparable: the published scores were measured on such clips.
-        reflected: digits move as in ReflectedMNIST.
-    """
+    """A published protocol for one data set."""
 
     n_past: int
     n_eval: int
-    n_clips: int
-    data: Mapping[str, Any]
+    n_clips: int  # test clips, or all if there are fewer
+    data: Mapping[str, Any]  # fields of Config that select its test data
     description: str
-    deviations: tuple[str, ...]
-    comparable: bool = True
-    reflected: bool = False
+    deviations: tuple[str, ...]  # known differences between this implementation and the publication
+    comparable: bool = True  # the published scores were measured on such clips
+    reflected: bool = False  # digits move as in ReflectedMNIST
 
 
 class Setting(NamedTuple):
-    """A run under a protocol.
+    """A run under a protocol."""
 
-    Attributes:
-        name: run, svg or srvp.
-        config: the run's configuration with the protocol's lengths and test data.
-        n_clips: test clips of the protocol; None for all, see `count_test_clips`.
-        description: in words.
-        published: rows of published scores: name, source and one value per metric.
-        deviations: differences from the protocol, in sentences.
-        reflected: as in Protocol.
-    """
-
-    name: str
-    config: Config
-    n_clips: int | None = None
+    name: str  # run, svg or srvp
+    config: Config  # of the run, with the protocol's lengths and test data
+    n_clips: int | None = None  # test clips of the protocol; None: see `count_test_clips`
     description: str = ""
-    published: Any = ()
-    deviations: Any = ()
+    published: Any = ()  # rows of published scores: name, source and one value per metric
+    deviations: Any = ()  # differences from the protocol, in sentences
     reflected: bool = False
 
 
@@ -70,61 +49,50 @@ _PUBLISHED = {
     },
 }
 _DIGITS = {"num_digits": 2, "max_speed": 4, "motion": "stochastic"}
+_KTH = {"kth_split": "svg", "frame_stride": 1}
 _ALL_DIGITS = "The last 5,000 training digits are held out for validation; the published models train on all 60,000."
 _ALL_PERSONS = "Persons 19 and 20 are held out for validation; the published models train on persons 1 to 20."
-_BAIR = Protocol(
-    2,
-    30,
-    256,
-    {"frame_stride": 1},
-    "BAIR robot pushing: 2 context frames, 28 predicted frames, the 256 test trajectories from their first frame.",
-    ("The last 256 training trajectories are held out for validation; the published models train on all.",),
+_ALL_BAIR = "The last 256 training trajectories are held out for validation; the published models train on all."
+_BAIR_TEXT = (
+    "BAIR robot pushing: 2 context frames, 28 predicted frames, the 256 test trajectories from their first frame."
 )
+_SVG_DIGITS_TEXT = (
+    "Stochastic Moving MNIST of Denton and Fergus (2018): 5 context frames, 25 predicted frames, digits of 32 pixels "
+    "that stop at a wall and leave it with a new velocity."
+)
+_SRVP_DIGITS_TEXT = (
+    "Stochastic Moving MNIST of Franceschi et al. (2020): 5 context frames, 20 predicted frames, digits of 28 pixels "
+    "that are reflected where they hit a wall, with a new velocity; the 5,000 published test clips."
+)
+_SVG_KTH_TEXT = (
+    "KTH actions of Denton and Fergus (2018): 10 context frames, 30 predicted frames, windows of the trimmed "
+    "sub-sequences of persons 21 to 25."
+)
+_SRVP_KTH_TEXT = (
+    "KTH actions of Franceschi et al. (2020): 10 context frames, 30 predicted frames, 1,000 windows of the whole "
+    "videos of persons 21 to 25."
+)
+_NO_TABLE = "The publication has curves instead of a table and draws new test clips in each run."
+_WHOLE_VIDEOS = (
+    "Franceschi et al. measured the published numbers, those of SVG included, on windows of whole videos, in which "
+    "persons leave the picture for a while (--protocol=srvp)."
+)
+_OTHER_WINDOWS = "The windows are drawn here; they are not the published ones."
+_BAIR = Protocol(2, 30, 256, {"frame_stride": 1}, _BAIR_TEXT, (_ALL_BAIR,))
 _PROTOCOLS = {
     ("svg", "smmnist"): Protocol(
-        5,
-        30,
-        1_000,
-        _DIGITS | {"digit_size": 32},
-        "Stochastic Moving MNIST of Denton and Fergus (2018): 5 context frames, 25 predicted frames, digits of 32 "
-        "pixels that stop at a wall and leave it with a new velocity.",
-        ("The publication has curves instead of a table and draws new test clips in each run.", _ALL_DIGITS),
-        comparable=False,
+        5, 30, 1_000, _DIGITS | {"digit_size": 32}, _SVG_DIGITS_TEXT, (_NO_TABLE, _ALL_DIGITS), comparable=False
+    ),
+    ("srvp", "smmnist"): Protocol(
+        5, 25, 5_000, _DIGITS | {"digit_size": 28}, _SRVP_DIGITS_TEXT, (_ALL_DIGITS,), reflected=True
     ),
     ("svg", "kth"): Protocol(
-        10,
-        40,
-        1_000,
-        {"kth_split": "svg", "kth_clips": "trimmed", "frame_stride": 1},
-        "KTH actions of Denton and Fergus (2018): 10 context frames, 30 predicted frames, windows of the trimmed "
-        "sub-sequences of persons 21 to 25.",
-        (
-            "Franceschi et al. measured the published numbers, those of SVG included, on windows of whole videos, in "
-            "which persons leave the picture for a while (--protocol=srvp).",
-            _ALL_PERSONS,
-        ),
-    ),
-    ("svg", "bair"): _BAIR,
-    ("srvp", "smmnist"): Protocol(
-        5,
-        25,
-        5_000,
-        _DIGITS | {"digit_size": 28},
-        "Stochastic Moving MNIST of Franceschi et al. (2020): 5 context frames, 20 predicted frames, digits of 28 "
-        "pixels that are reflected at the point where they hit a wall, with a new velocity; the 5,000 published test "
-        "clips.",
-        (_ALL_DIGITS,),
-        reflected=True,
+        10, 40, 1_000, _KTH | {"kth_clips": "trimmed"}, _SVG_KTH_TEXT, (_WHOLE_VIDEOS, _ALL_PERSONS)
     ),
     ("srvp", "kth"): Protocol(
-        10,
-        40,
-        1_000,
-        {"kth_split": "svg", "kth_clips": "whole", "frame_stride": 1},
-        "KTH actions of Franceschi et al. (2020): 10 context frames, 30 predicted frames, 1,000 windows of the whole "
-        "videos of persons 21 to 25.",
-        ("The windows are drawn here; they are not the published ones.", _ALL_PERSONS),
+        10, 40, 1_000, _KTH | {"kth_clips": "whole"}, _SRVP_KTH_TEXT, (_OTHER_WINDOWS, _ALL_PERSONS)
     ),
+    ("svg", "bair"): _BAIR,
     ("srvp", "bair"): _BAIR,
 }
 

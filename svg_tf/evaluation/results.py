@@ -1,4 +1,4 @@
-"""The files of an evaluation: metrics.json, per_frame.csv, per_clip.csv and examples.npz."""
+"""The files of an evaluation: metrics.json, per_clip.csv and examples.npz."""
 
 import contextlib
 import csv
@@ -12,24 +12,24 @@ import numpy as np
 
 from svg_tf import files
 from svg_tf.config import ConfigError
-from svg_tf.evaluation import definitions, scoreboard, scoring
+from svg_tf.evaluation import scoreboard, scoring
+from svg_tf.evaluation.definitions import Metric
 from svg_tf.evaluation.scoreboard import Choice, Scoreboard
 from svg_tf.evaluation.store import Store
 from svg_tf.metrics.frechet import frechet_distance
 
-_SHOWN_SAMPLES = 3
-_KINDS = ("model", "compared", "truth", "simulator", "trivial")  # order of the rows
-_SAME = ("data", "n_clips", "n_past", "n_eval", "select", "seed")  # in evaluations that are compared
+_EXAMPLES, _SHOWN_SAMPLES = 4, 3
+_KINDS = ("model", "compared", "simulator", "trivial")  # order of the rows
+_SAME = ("data", "n_clips", "n_past", "n_eval", "seed")  # in evaluations that are compared
 
 
 def write(
     folder: str,
     facts: dict[str, Any],
-    metrics: Sequence[definitions.Metric],
+    metrics: Sequence[Metric],
     missing: Sequence[dict[str, str]],
     scorer: scoring.Scorer,
     store: Store,
-    n_examples: int,
     compared: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the tables of the first facts["n_clips"] records. Each file is written atomically, metrics.json last.
@@ -43,7 +43,6 @@ def write(
         missing: metrics that are not computed, with reasons.
         scorer: the scorer of the records, for the examples.
         store: the records.
-        n_examples: clips to show, the first ones.
         compared: metrics.json of another model, whose rows are added.
 
     Returns:
@@ -54,9 +53,7 @@ def write(
     """
     if compared and (differing := [name for name in _SAME if compared[name] != facts[name]]):
         raise ConfigError(f"{compared['run_dir']} cannot be compared: {', '.join(differing)} of the test clips differ.")
-    of_frames = [metric for metric in metrics if metric.measure]
-    board = Scoreboard(of_frames, facts["select"])
-    chooser = definitions.SSIM.name if facts["select"] == "each" else facts["select"]
+    board = Scoreboard([metric for metric in metrics if metric.measure])
     best: list[int] = []  # sample of each example
     features: list[np.ndarray] = []  # [videos, D] of each clip
 
@@ -67,8 +64,8 @@ def write(
             for clip, record in enumerate(store.records(facts["n_clips"])):
                 choices = _add(board, record, facts)
                 table.writerows([clip, name, *choice] for name, choice in choices.items())
-                if clip < n_examples:
-                    best.append(choices[chooser].best_sample)
+                if clip < _EXAMPLES:
+                    best.append(choices["ssim"].best_sample)
                 if scorer.videos:
                     features.append(record["features"])
         for name in ("metrics.json", "report.html"):
@@ -93,11 +90,10 @@ def write(
         "by_samples": board.by_samples(),
         "by_samples_definition": f"The score over n is {scoreboard.EXPECTED_BEST}",
         "interval": scoreboard.INTERVAL,
-        "chosen_by": _chosen_by(facts["select"], metrics),
-        "examples_best_by": chooser,
+        "chosen_by": "Each metric chooses its own best sample of each clip, by its mean over the predicted frames.",
+        "examples_best_by": "ssim",
     }
     found["predictors"] = {row["name"]: _definition(row["name"], facts, compared) for row in found["table"]}
-    _write_frames(folder, curves)
     _write_examples(folder, scorer, best)
     files.write_text(os.path.join(folder, "metrics.json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     return found
@@ -105,20 +101,18 @@ def write(
 
 def _add(board: Scoreboard, record: np.ndarray, facts: dict[str, Any]) -> dict[str, Choice]:
     """Add the record of one clip to the scoreboard."""
-    measured: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in _KINDS}
+    scores: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in _KINDS}
     for field in record.dtype.names or ():
-        kind, _, measure = field.partition("/")
-        if measure:
-            measured[kind][measure] = record[field]
+        kind, _, metric = field.partition("/")
+        if metric:
+            scores[kind][metric] = record[field]
     names = {which: f"{which} of {facts['n_samples']}" for which in ("best", "mean", "worst")}
-    choices = board.add_samples(names, "model", measured["model"], by_samples=True)
-    if measured["truth"]:
-        board.add_prediction("true frames", "truth", {name: values[0] for name, values in measured["truth"].items()})
+    choices = board.add_samples(names, "model", scores["model"])
     if facts["n_simulated"]:
         names = {"best": f"simulator, best of {facts['n_simulated']}", "mean": "simulator, mean sample"}
-        board.add_samples(names, "simulator", measured["simulator"])
+        board.add_samples(names, "simulator", scores["simulator"])
     for row, name in enumerate(scoring.TRIVIAL):
-        board.add_prediction(name, "trivial", {key: values[row] for key, values in measured["trivial"].items()})
+        board.add_prediction(name, "trivial", {key: values[row] for key, values in scores["trivial"].items()})
     return choices
 
 
@@ -144,14 +138,6 @@ def _joined(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(joined.values(), key=lambda row: _KINDS.index(row["kind"]))
 
 
-def _chosen_by(select: str, metrics: Sequence[definitions.Metric]) -> str:
-    over = "by its mean over the predicted frames"
-    if select == "each":
-        return f"Each metric chooses its own best sample of each clip, {over}."
-    title = next(metric.title for metric in metrics if metric.name == select)
-    return f"{title} chooses the best sample of each clip for all metrics, {over}."
-
-
 def _definition(name: str, facts: dict[str, Any], compared: dict[str, Any] | None) -> str:
     """Return what a row of the table is."""
     if compared and name.startswith(f"{compared['run_dir']}, "):
@@ -166,25 +152,11 @@ def _definition(name: str, facts: dict[str, Any], compared: dict[str, Any] | Non
         f"mean of {n}": f"The mean score of the {n} futures of each clip: the expected score of one sample.",
         f"worst of {n}": f"The worst of the {n} futures of each clip.",
         "one sample": "The first future of each clip.",
-        "true frames": "The true future frames: the classifier's own score.",
         f"simulator, best of {simulated}": f"{simulator}The best of {simulated} such futures, an upper bound.",
         "simulator, mean sample": f"{simulator}The mean score of such a future.",
         "simulator, one sample": f"{simulator}The first such future.",
     }
     return texts.get(name) or scoring.TRIVIAL[name]
-
-
-def _write_frames(folder: str, curves: dict[str, Any]) -> None:
-    def write_rows(path: str) -> None:
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["predictor", "metric", "frame", "mean", "low", "high"])
-            for metric, curve in curves.items():
-                for line in curve["lines"]:
-                    bands = zip(curve["frames"], line["mean"], line["low"], line["high"], strict=True)
-                    table.writerows([line["name"], metric, *values] for values in bands)
-
-    files.write_with(os.path.join(folder, "per_frame.csv"), write_rows)
 
 
 def _write_examples(folder: str, scorer: scoring.Scorer, best: Sequence[int]) -> None:

@@ -18,11 +18,11 @@ EXPECTED_BEST = (
     "the expected score of the best of n samples, exactly: the mean over all ways to choose n of the N drawn samples."
 )
 
-Measured = Mapping[str, np.ndarray]  # by measure: [S, T] of samples, or [T] of one prediction
+Scores = Mapping[str, np.ndarray]  # of single frames by metric: [S, T] of samples, or [T] of one prediction
 
 
 class Choice(NamedTuple):
-    """Scores of one clip's samples by one metric, and the number of the sample chosen as the best."""
+    """Scores of one clip's samples by one metric, and the number of the best sample."""
 
     best: float
     mean: float
@@ -34,68 +34,54 @@ class Scoreboard:
     """Scores of clips by predictor and metric.
 
     Args:
-        metrics: metrics of frames.
-        select: "each", or the name of the metric that chooses the best sample for all metrics.
+        metrics: metrics of frames. The score of a clip is the mean over its frames.
     """
 
-    def __init__(self, metrics: Sequence[Metric], select: str = "each") -> None:
-        self._metrics = {metric.name: metric for metric in metrics}
-        self._select = select
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = metrics
         self._kinds: dict[str, str] = {}
-        self._clips: dict[tuple[str, str], list[np.ndarray]] = {}  # by (predictor, metric), one score per clip
-        self._frames: dict[tuple[str, str], list[np.ndarray]] = {}  # the same, [T] per clip
+        self._frames: dict[tuple[str, str], list[np.ndarray]] = {}  # by (predictor, metric), [T] per clip
         self._by_samples: dict[str, list[np.ndarray]] = {}
         self._counts: tuple[int, ...] = ()
 
-    def add_samples(
-        self, names: Mapping[str, str], kind: str, measured: Measured, by_samples: bool = False
-    ) -> dict[str, Choice]:
-        """Add all samples of one clip. The best sample has the best score over the whole clip, the worst the worst.
+    def add_samples(self, names: Mapping[str, str], kind: str, scores: Scores) -> dict[str, Choice]:
+        """Add all samples of one clip. Each metric chooses the samples with the best and the worst mean over frames.
 
         Args:
             names: names of the rows, by "best", "mean" and "worst".
-            kind: kind of predictor.
-            measured: [S, T] by measure.
-            by_samples: add scores for fewer samples too.
+            kind: kind of predictor; scores for fewer samples are added for "model".
+            scores: [S, T] by metric.
 
         Returns:
             The choice by metric.
         """
         choices = {}
-        for metric in self._metrics.values():
-            if metric.measure not in measured:
-                continue
-            chooser = metric if self._select == "each" else self._metrics[self._select]
-            order = ranking(chooser.of_clips(measured[chooser.measure]), chooser.better)
-            scores, frames = metric.of_clips(measured[metric.measure]), metric.of_frames(measured[metric.measure])
-            found = {
-                "best": (scores[order[0]], frames[order[0]]),
-                "mean": (scores.mean(), frames.mean(axis=0)),
-                "worst": (scores[order[-1]], frames[order[-1]]),
-            }
+        for metric in self._metrics:
+            frames = np.asarray(scores[metric.name], np.float64)
+            clips = frames.mean(axis=1)
+            order = ranking(clips, metric.better)
+            found = {"best": frames[order[0]], "mean": frames.mean(axis=0), "worst": frames[order[-1]]}
             for which, name in names.items():
-                self._add(name, kind, metric, *found[which])
-            if by_samples:
-                self._counts = counts_up_to(len(scores))
-                expected = expected_best(len(scores), self._counts) @ scores[order]
+                self._add(name, kind, metric, found[which])
+            if kind == "model":
+                self._counts = counts_up_to(len(clips))
+                expected = expected_best(len(clips), self._counts) @ clips[order]
                 self._by_samples.setdefault(metric.name, []).append(expected)
-            best, mean, worst = (float(score) for score, _ in found.values())
-            choices[metric.name] = Choice(best, mean, worst, int(order[0]))
+            choices[metric.name] = Choice(*(float(values.mean()) for values in found.values()), int(order[0]))
         return choices
 
-    def add_prediction(self, name: str, kind: str, measured: Measured) -> None:
-        """Add the single prediction of a clip by a predictor: [T] by measure."""
-        for metric in self._metrics.values():
-            if metric.measure in measured:
-                values = measured[metric.measure]
-                self._add(name, kind, metric, metric.of_clips(values), metric.of_frames(values))
+    def add_prediction(self, name: str, kind: str, scores: Scores) -> None:
+        """Add the single prediction of a clip by a predictor: [T] by metric."""
+        for metric in self._metrics:
+            self._add(name, kind, metric, np.asarray(scores[metric.name], np.float64))
 
     def table(self) -> list[dict[str, Any]]:
         """Return the rows with their means and intervals, for JSON."""
         rows: dict[str, dict[str, Any]] = {}
-        for (name, metric), values in self._clips.items():
+        for (name, metric), values in self._frames.items():
             row = rows.setdefault(name, {"name": name, "kind": self._kinds[name], "metrics": {}})
-            row["metrics"][metric] = {key: float(value) for key, value in interval(values).items()}
+            clips = np.mean(values, axis=1)
+            row["metrics"][metric] = {key: float(value) for key, value in interval(clips).items()}
         return list(rows.values())
 
     def curves(self, first_frame: int) -> dict[str, Any]:
@@ -110,9 +96,8 @@ class Scoreboard:
         """Return the expected score of the best of n samples, for JSON."""
         return {name: {"n": list(self._counts), **_band(values)} for name, values in self._by_samples.items()}
 
-    def _add(self, name: str, kind: str, metric: Metric, clip: np.ndarray, frames: np.ndarray) -> None:
+    def _add(self, name: str, kind: str, metric: Metric, frames: np.ndarray) -> None:
         self._kinds.setdefault(name, kind)
-        self._clips.setdefault((name, metric.name), []).append(clip)
         self._frames.setdefault((name, metric.name), []).append(frames)
 
 

@@ -1,6 +1,6 @@
 """Scores of test clips: samples of the model, of the simulator that generated the data, and trivial predictions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -8,9 +8,8 @@ import tensorflow as tf
 from svg_tf import noise, rollout
 from svg_tf.data.dataset import count_test_clips, make_source
 from svg_tf.data.reflected_mnist import ReflectedMNIST
-from svg_tf.evaluation.definitions import Measure
+from svg_tf.evaluation.definitions import Metric
 from svg_tf.evaluation.protocols import Setting
-from svg_tf.metrics.identity import DigitIdentity
 from svg_tf.models.svg import SVG
 
 VideoFeatures = Callable[[np.ndarray], np.ndarray]  # float32 [N, T, H, W, C] in [0, 1] -> float64 [N, D]
@@ -102,81 +101,73 @@ class Scorer:
     Args:
         model: a trained model.
         clips: the test clips.
+        metrics: metrics of frames.
         seed: of the futures.
         n_samples: samples of the model per clip.
         n_simulated: samples of the simulator per clip, if there is one.
         batch: clips to sample at once, see `clips_at_once`.
-        measures: measures of frames by name.
-        identity: classifier of digits, or None.
         features: network of FVD, or None.
 
     Attributes:
         videos: names of the videos whose features a record has; the first is the truth. Empty without FVD.
-        record: dtype of a record. Field <kind>/<measure> has a measure of the model's samples [S, T], of TRIVIAL
-            [K, T], of the simulator's samples [S', T] or of the truth [1, T] (identity only). The last one is features.
+        record: dtype of a record. Field <kind>/<metric> has the scores of the model's samples [S, T], of TRIVIAL
+            [K, T] or of the simulator's samples [S', T]. The last field is features.
     """
 
     def __init__(
         self,
         model: SVG,
         clips: TestClips,
+        metrics: Sequence[Metric],
         *,
         seed: int,
         n_samples: int,
         n_simulated: int,
         batch: int,
-        measures: dict[str, Measure],
-        identity: DigitIdentity | None = None,
         features: VideoFeatures | None = None,
     ) -> None:
-        self._model, self._clips, self._seed, self.batch = model, clips, seed, batch
+        self._model, self._clips, self._metrics, self._seed, self.batch = model, clips, metrics, seed, batch
         self._n_samples, self._n_simulated = n_samples, n_simulated if clips.simulated else 0
-        self._measures, self._identity, self._features = measures, identity, features
-        clip = self._load([0])
+        self._features = features
         simulated = ("simulator, one sample",) if self._n_simulated else ()
         self.videos = ("truth", "one sample", *TRIVIAL, *simulated) if features else ()
         rows = {"model": self._n_samples, "trivial": len(TRIVIAL), "simulator": self._n_simulated}
-        names = [*measures, "identity"] if identity else list(measures)
         fields: list[tuple[str, type, tuple[int, int]]] = [
-            (f"{kind}/{name}", np.float32, (count, clips.horizon))
+            (f"{kind}/{metric.name}", np.float32, (count, clips.horizon))
             for kind, count in rows.items()
             if count
-            for name in names
+            for metric in metrics
         ]
-        if identity:
-            fields.append(("truth/identity", np.float32, (1, clips.horizon)))
         if features:
-            fields.append(("features", np.float64, (len(self.videos), features(clip).shape[1])))
+            fields.append(("features", np.float64, (len(self.videos), features(self._load([0])).shape[1])))
         self.record = np.dtype(fields)
 
-    def __call__(self, first: int) -> Iterator[np.ndarray]:
-        """Yield the records of the clips first, first + 1, ... of one batch; first is a multiple of `batch`."""
+    def __call__(self, first: int) -> np.ndarray:
+        """Return the records of the batch of clips that begins with `first`, a multiple of `batch`."""
         numbers = range(first, min(first + self.batch, self._clips.count))
         clips, n_past = self._load(numbers), self._clips.n_past
         records = np.zeros(len(clips), self.record)
-        firsts = []  # sample of each clip
+        videos: list[list[np.ndarray]] = [[clip[n_past:]] for clip in clips]  # for FVD
         seeds = noise.sample_seeds(self._seed, numbers, self._n_samples)
         start = 0
         for part in sample(self._model, clips[:, :n_past], self._clips.horizon, seeds, self.batch):
-            firsts = firsts or [samples[0] for samples in part]
-            for record, clip, samples in zip(records, clips, part, strict=True):
-                self._measure(record, "model", clip, samples, start)
+            for index, samples in enumerate(part):
+                self._score(records[index], "model", clips[index], samples, start)
+                videos[index] += [] if start else [samples[0]]
             start += part.shape[1]
-        for number, record, clip, first_sample in zip(numbers, records, clips, firsts, strict=True):
+        for number, record, clip, shown in zip(numbers, records, clips, videos, strict=True):
             trivial = np.stack(list(trivial_predictions(clip[:n_past], self._clips.horizon).values()))
-            self._measure(record, "trivial", clip, trivial)
-            videos = [clip[n_past:], first_sample, *trivial]
+            self._score(record, "trivial", clip, trivial)
+            shown += list(trivial)
             for start in range(0, self._n_simulated, SAMPLES_AT_ONCE):
                 seeds = noise.sample_seeds(self._seed, [number], self._n_simulated)[0, start : start + SAMPLES_AT_ONCE]
                 simulated = self._clips.futures(number, seeds) / np.float32(255)
-                self._measure(record, "simulator", clip, simulated, start)
-                videos += [] if start else [simulated[0]]
-            if self._identity:
-                record["truth/identity"] = self._identity(clip[:n_past], clip[np.newaxis, n_past:])
+                self._score(record, "simulator", clip, simulated, start)
+                shown += [] if start else [simulated[0]]
             if self._features:
-                whole = (np.concatenate([clip[:n_past], video])[np.newaxis] for video in videos)
+                whole = (np.concatenate([clip[:n_past], video])[np.newaxis] for video in shown)
                 record["features"] = np.concatenate([self._features(video) for video in whole])
-            yield record
+        return records
 
     def example(self, number: int, samples: list[int]) -> dict[str, np.ndarray]:
         """Return a clip, some of its samples and its reconstruction: float32 in [0, 1], context included.
@@ -199,12 +190,10 @@ class Scorer:
     def _load(self, numbers: Iterable[int]) -> np.ndarray:
         return self._clips[numbers] / np.float32(255)
 
-    def _measure(self, record: np.void, kind: str, clip: np.ndarray, predictions: np.ndarray, start: int = 0) -> None:
-        """Write the measures of predictions [n, T, H, W, C] to the rows of a record from `start`."""
+    def _score(self, record: np.void, kind: str, clip: np.ndarray, predictions: np.ndarray, start: int = 0) -> None:
+        """Write the scores of predictions [n, T, H, W, C] to the rows of a record from `start`."""
         context, truth = np.split(clip, [self._clips.n_past])
-        rows = slice(start, start + len(predictions))
-        frames = tf.convert_to_tensor(predictions)  # once for all measures
-        for name, measure in self._measures.items():
-            record[f"{kind}/{name}"][rows] = measure(truth, frames)
-        if self._identity:
-            record[f"{kind}/identity"][rows] = self._identity(context, predictions)
+        frames = tf.convert_to_tensor(predictions)  # once for all metrics
+        for metric in self._metrics:
+            scores = metric.measure(context, truth, frames)
+            record[f"{kind}/{metric.name}"][start : start + len(predictions)] = scores

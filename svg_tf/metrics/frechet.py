@@ -13,15 +13,12 @@ from svg_tf.config import ConfigError
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Return the squared Fréchet distance between Gaussians fitted to two sets of features.
 
-    Covariances are divided by N - 1, as in the published FVD. They may be singular: there may be fewer features than
-    dimensions. `scipy.linalg.sqrtm` of their product is inexact there (noise of 1e-16 becomes 1e-8).
+    Covariances are divided by N - 1, as in the published FVD. With fewer features than dimensions they are singular;
+    `scipy.linalg.sqrtm` of their product is inexact there (noise of 1e-16 becomes 1e-8).
 
     Args:
-        a: features [N, D] of any float dtype, N at least 2.
+        a: features [N, D], N at least 2.
         b: features [M, D], M at least 2.
-
-    Returns:
-        0 or more; 0 for equal means and covariances.
 
     Raises:
         ConfigError: fewer than two features in a set.

@@ -30,24 +30,23 @@ class VideoFeatures:
     A TensorFlow Hub module is a program: load only the published one, or one that you made.
 
     Args:
-        handle: folder of the unpacked module (saved_model.pb and variables/), or a URL for the package tensorflow_hub.
+        folder: folder of the unpacked module: saved_model.pb and variables/.
 
     Attributes:
         definition: FVD and its network, in words.
 
     Raises:
-        ConfigError: the folder is missing, or the URL cannot be downloaded.
+        ConfigError: the folder is missing.
         CheckpointError: the module is damaged, or is another network.
     """
 
-    def __init__(self, handle: str) -> None:
-        folder = _downloaded(handle) if handle.startswith(("http://", "https://")) else handle
+    def __init__(self, folder: str) -> None:
         if not os.path.isfile(os.path.join(folder, "saved_model.pb")):
-            raise ConfigError(f"{handle} is not a folder with a saved_model.pb. {_REMEDY}")
+            raise ConfigError(f"{folder} is not a folder with a saved_model.pb. {_REMEDY}")
         self.definition = (
             "FVD (Unterthiner et al. 2018): Fréchet distance between Gaussians, with sample covariances (n - 1), of "
             "the logits of I3D trained on Kinetics-400. Frames are resized to 224x224 bilinearly as in TensorFlow 1; "
-            f"grey frames are converted to three equal channels. Network {handle} (SHA-256 {_digest(folder)[:16]})."
+            f"grey frames are converted to three equal channels. Network {folder} (SHA-256 {_digest(folder)[:16]})."
         )
         try:
             self._module = tf.saved_model.load(folder, tags=[])  # must outlive its signature
@@ -55,18 +54,16 @@ class VideoFeatures:
             # TensorFlow's messages begin with indented source lines and end with the reason.
             lines = [line for line in str(error).splitlines() if line.strip() and not line[0].isspace()]
             reason = lines[-1] if lines else type(error).__name__
-            raise CheckpointError(f"{handle} is not a valid TensorFlow Hub module ({reason}). {_REMEDY}") from None
+            raise CheckpointError(f"{folder} is not a valid TensorFlow Hub module ({reason}). {_REMEDY}") from None
         self._network = self._module.signatures.get(_SIGNATURE)
         inputs = self._network.structured_input_signature[1] if self._network else {}
         outputs = self._network.structured_outputs if self._network else {}
-        expected = tf.TensorShape([None, None, _WIDTH, _WIDTH, 3])
-        if (
-            len(inputs) != 1
-            or not all(expected.is_compatible_with(spec.shape) for spec in inputs.values())
-            or _SIGNATURE not in outputs
-            or outputs[_SIGNATURE].shape[1:] != [_LOGITS]
-        ):
-            raise CheckpointError(f"{handle} does not map {expected} to the {_LOGITS} logits of Kinetics. {_REMEDY}")
+        shapes = [spec.shape for spec in (*inputs.values(), *outputs.values())]
+        expected = [tf.TensorShape([None, None, _WIDTH, _WIDTH, 3]), tf.TensorShape([None, _LOGITS])]
+        if len(shapes) != 2 or not all(a.is_compatible_with(b) for a, b in zip(shapes, expected, strict=True)):
+            raise CheckpointError(
+                f"{folder} has no signature {_SIGNATURE!r} from {expected[0]} to {expected[1]}. {_REMEDY}"
+            )
         (self._argument,) = inputs
         videos = tf.TensorSpec([None, None, None, None, None], tf.float32)
         self._features_of = tf.function(self._features, input_signature=[videos], autograph=False)
@@ -82,13 +79,7 @@ class VideoFeatures:
 
         Raises:
             ConfigError: videos too short for the network.
-            ValueError: videos of another dtype or shape.
         """
-        videos = np.asarray(videos)
-        if videos.dtype.kind != "f" or videos.ndim != 5 or videos.shape[-1] not in (1, 3):
-            raise ValueError(
-                f"videos are {videos.dtype} {videos.shape}; they must be float32 [N, T, H, W, C] in [0, 1], C 1 or 3."
-            )
         count, frames = videos.shape[:2]
         if frames < _MIN_FRAMES:
             raise ConfigError(
@@ -111,18 +102,6 @@ class VideoFeatures:
         frames = tf.reshape(2.0 * frames - 1.0, [shape[0], shape[1], _WIDTH, _WIDTH, shape[4]])
         frames = tf.broadcast_to(frames, [shape[0], shape[1], _WIDTH, _WIDTH, 3])
         return self._network(**{self._argument: frames})[_SIGNATURE]
-
-
-def _downloaded(handle: str) -> str:
-    """Download a handle with tensorflow_hub and return its folder."""
-    try:
-        import tensorflow_hub
-
-        return tensorflow_hub.resolve(handle)
-    except ImportError:
-        raise ConfigError(f"Downloading {handle} needs the package tensorflow_hub. Install it, or: {_REMEDY}") from None
-    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise ConfigError(f"{handle} cannot be downloaded ({error}). {_REMEDY}") from None
 
 
 def _digest(folder: str) -> str:

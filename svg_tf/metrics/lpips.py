@@ -10,7 +10,6 @@ The LPIPS that SRVP publishes for KTH and BAIR is AlexNet's; VGG16 gives other n
 import glob
 import hashlib
 import os
-import re
 from typing import NamedTuple
 
 import numpy as np
@@ -28,14 +27,14 @@ _CHUNK_PIXELS = 64 * 64 * 64
 
 
 class _Conv(NamedTuple):
-    """A convolution with ReLU."""
+    """A convolution with ReLU, at an index in torchvision's `features`. LPIPS compares the outputs of some."""
 
-    index: int  # in torchvision's `features`
+    index: int
     filters: int
     size: int
     stride: int = 1
     padding: int = 1
-    compared: bool = True  # LPIPS compares its output
+    compared: bool = True
 
 
 class _Network(NamedTuple):
@@ -43,10 +42,9 @@ class _Network(NamedTuple):
 
     title: str
     layers: tuple[_Conv | int, ...]  # an integer is the window of a max-pooling of stride 2
-    smallest: int  # height and width of the smallest frame that survives the last pooling
-    backbone: str  # torchvision's file; 8 digits of the name are those its SHA-256 begins with
+    backbone: str  # torchvision's file
     linear: str  # file of the linear calibration in the lpips package, weights/v0.1
-    outdated: str  # first digits of the SHA-256 of that file in weights/v0.0: same names and shapes, another metric
+    outdated: str  # start of the SHA-256 of that file in weights/v0.0, which is of another metric
 
 
 def _vgg16() -> tuple[_Conv | int, ...]:
@@ -58,18 +56,11 @@ def _vgg16() -> tuple[_Conv | int, ...]:
     return tuple(layers[:-1])
 
 
-_ALEXNET = (
-    _Conv(0, 64, 11, 4, 2),
-    3,
-    _Conv(3, 192, 5, 1, 2),
-    3,
-    _Conv(6, 384, 3),
-    _Conv(8, 256, 3),
-    _Conv(10, 256, 3),
-)
+_ALEXNET_END = (_Conv(6, 384, 3), _Conv(8, 256, 3), _Conv(10, 256, 3))
+_ALEXNET = (_Conv(0, 64, 11, 4, 2), 3, _Conv(3, 192, 5, 1, 2), 3, *_ALEXNET_END)
 _NETWORKS = (
-    _Network("AlexNet", _ALEXNET, 31, "alexnet-owt-7be5be79.pth", "alex.pth", "18720f55"),
-    _Network("VGG16", _vgg16(), 16, "vgg16-397923af.pth", "vgg.pth", "b9e42362"),
+    _Network("AlexNet", _ALEXNET, "alexnet-owt-7be5be79.pth", "alex.pth", "18720f55"),
+    _Network("VGG16", _vgg16(), "vgg16-397923af.pth", "vgg.pth", "b9e42362"),
 )
 
 
@@ -90,49 +81,27 @@ class Lpips:
 
     def __init__(self, path: str) -> None:
         self._network, *files = _find(path)
-        self._convolutions, self._calibration, digests = _read(self._network, *files)
-        names = " and ".join(
-            f"{os.path.basename(file)} (SHA-256 {digest[:16]})" for file, digest in zip(files, digests, strict=True)
-        )
+        self._convolutions, self._calibration, names = _read(self._network, *files)
         self.definition = (
             f"LPIPS (Zhang et al. 2018), version 0.1, linear calibration on {self._network.title}. Grey frames are "
-            f"converted to three equal channels. Weights: {names}."
+            f"converted to three equal channels. Weights: {' and '.join(names)}."
         )
         frames = tf.TensorSpec([None, None, None, None], tf.float32)
         maps = [tf.TensorSpec([None, None, None, len(weights)], tf.float32) for weights in self._calibration]
         self._features_of = tf.function(self._features, input_signature=[frames], autograph=False)
         self._distances_to = tf.function(self._distances, input_signature=[maps, frames], autograph=False)
 
-    def __call__(self, truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-        """Return the LPIPS of each predicted frame.
+    def measure(self, context: np.ndarray, truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        """Return the LPIPS of each frame, float32 [S, T], 0 or more, lower is better, 0 for identical frames.
 
         Args:
-            truth: float32 [T, H, W, C] in [0, 1]; C is 1 or 3, H and W at least 31 for AlexNet and 16 for VGG16.
+            context: not used; it makes this a measure of `evaluation.definitions.Metric`.
+            truth: float32 [T, H, W, C] in [0, 1]; C is 1 or 3, H and W at least 32.
             predictions: float32 [S, T, H, W, C] in [0, 1].
-
-        Returns:
-            float32 [S, T], 0 or more, lower is better; 0 for identical frames.
-
-        Raises:
-            ConfigError: frames too small for the network.
-            ValueError: frames that are not floating point, or of another shape.
         """
         truth, predictions = np.asarray(truth), np.asarray(predictions)
-        if truth.ndim != 4 or predictions.shape[1:] != truth.shape or truth.shape[-1] not in (1, 3):
-            raise ValueError(
-                f"truth has shape {truth.shape} and predictions {predictions.shape}; they must be [T, H, W, C] and "
-                "[S, T, H, W, C] with 1 or 3 channels."
-            )
-        if truth.dtype.kind != "f" or predictions.dtype.kind != "f":
-            raise ValueError(f"frames are {truth.dtype} and {predictions.dtype}; they must be float32 in [0, 1].")
-        height, width = truth.shape[1:3]
-        if min(height, width) < self._network.smallest:
-            raise ConfigError(
-                f"Frames are {height}x{width} pixels; LPIPS with {self._network.title} needs at least "
-                f"{self._network.smallest}x{self._network.smallest}. Leave --lpips_weights empty."
-            )
         scores = np.empty(predictions.shape[:2], np.float32)
-        chunk = max(1, _CHUNK_PIXELS // (height * width))
+        chunk = max(1, _CHUNK_PIXELS // (truth.shape[1] * truth.shape[2]))
         for start in range(0, len(truth), chunk):
             part = slice(start, start + chunk)
             features = self._features_of(truth[part])  # once for all samples
@@ -168,41 +137,30 @@ class Lpips:
 
 def _find(path: str) -> tuple[_Network, str, str]:
     """Return the network that a path names, its backbone file and its calibration file."""
-    folder = path if os.path.isdir(path) else os.path.dirname(path)
-    found = [
-        network
-        for network in _NETWORKS
-        if os.path.exists(os.path.join(folder, network.linear))
-        and path in (folder, os.path.join(folder, network.linear))
-    ]
+    folder, name = (path, "") if os.path.isdir(path) else os.path.split(path)
+    found = [n for n in _NETWORKS if name in ("", n.linear) and os.path.exists(os.path.join(folder, n.linear))]
     if len(found) > 1:
         raise ConfigError(f"{path} holds two networks. Set --lpips_weights to its alex.pth or vgg.pth.")
-    wanted = found or _NETWORKS
     for network in found:
-        pattern = re.sub(r"-[0-9a-f]{8}\.", f"-{'[0-9a-f]' * 8}.", network.backbone)
-        backbones = glob.glob(os.path.join(glob.escape(folder), pattern))
+        backbones = glob.glob(os.path.join(glob.escape(folder), network.backbone.rpartition("-")[0] + "-*.pth"))
         if len(backbones) == 1:
             return network, backbones[0], os.path.join(folder, network.linear)
-    pairs = " or ".join(f"{network.backbone} and {network.linear}" for network in wanted)
+    pairs = " or ".join(f"{network.backbone} and {network.linear}" for network in found or _NETWORKS)
     raise ConfigError(
         f"{path} has no weights of LPIPS. Put {pairs} into one folder (the first is published by torchvision, the "
         "second by the lpips package in weights/v0.1) and set --lpips_weights to it."
     )
 
 
-def _read(network: _Network, backbone: str, linear: str) -> tuple[list, list[tf.Tensor], list[str]]:
-    """Return the kernels with their biases, the calibration weights, and the SHA-256 of the two files."""
-    digests = []
+def _read(network: _Network, backbone: str, linear: str) -> tuple[list, list, list[str]]:
+    """Return the kernels with their biases, the calibration weights, and the two files with their SHA-256."""
+    names = []
     for file in (backbone, linear):
         with open(file, "rb") as opened:
-            digests.append(hashlib.file_digest(opened, "sha256").hexdigest())
-    promised = backbone.rsplit("-")[-1].removesuffix(".pth")
-    if not digests[0].startswith(promised):
-        raise TorchFileError(f"{backbone} is damaged: its SHA-256 does not begin with {promised}. Download it again.")
-    if digests[1].startswith(network.outdated):
-        raise TorchFileError(
-            f"{linear} is of LPIPS version 0.0. Use weights/v0.1/{network.linear} of the lpips package."
-        )
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        names.append(f"{os.path.basename(file)} (SHA-256 {digest[:16]})")
+    if digest.startswith(network.outdated):
+        raise TorchFileError(f"{linear} is of LPIPS version 0.0. Use weights/v0.1/{network.linear} of the package.")
     files = {backbone: read(backbone), linear: read(linear)}
 
     def tensor(file: str, key: str, *shape: int) -> np.ndarray:
@@ -223,4 +181,4 @@ def _read(network: _Network, backbone: str, linear: str) -> tuple[list, list[tf.
         if layer.compared:
             weights = tensor(linear, f"lin{len(calibration)}.model.1.weight", 1, channels, 1, 1)
             calibration.append(tf.constant(weights.reshape(channels)))
-    return convolutions, calibration, digests
+    return convolutions, calibration, names

@@ -30,15 +30,7 @@ def psnr(truth: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
     The SVG authors average the PSNRs of the channels instead. That is the same for grey frames and 0.01 to 0.05 dB
     more for frames like those of BAIR.
 
-    Args:
-        truth: as in `mse`.
-        prediction: as in `mse`.
-
-    Returns:
-        float32 [...], higher is better, at most 100.
-
-    Raises:
-        ValueError: as in `mse`.
+    Arguments and errors are those of `mse`. The result is float32 [...], higher is better, at most 100.
     """
     return decibels(mse(truth, prediction))
 
@@ -63,14 +55,12 @@ def as_frame_pair(truth: tf.Tensor, prediction: tf.Tensor) -> tuple[tf.Tensor, t
             raise ValueError(f"{name} has shape {frames.shape}; it must be [..., H, W, C] with at least one frame.")
         pair.append(tf.cast(frames, tf.float32))
     truth, prediction = pair
-    matches = truth.shape[-3:].is_compatible_with(prediction.shape[-3:])
     try:
         tf.broadcast_static_shape(truth.shape[:-3], prediction.shape[:-3])
+        truth.shape[-3:].assert_is_compatible_with(prediction.shape[-3:])
     except ValueError:
-        matches = False
-    if not matches:
-        raise ValueError(
-            f"truth {truth.shape} and prediction {prediction.shape} do not match. H, W and C must be equal and the "
-            "leading dimensions must broadcast."
+        message = (
+            f"truth {truth.shape} and prediction {prediction.shape} do not match in H, W and C, or do not broadcast."
         )
+        raise ValueError(message) from None
     return truth, prediction

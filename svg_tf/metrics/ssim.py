@@ -20,17 +20,11 @@ _compiled = tf.function(jit_compile=True, autograph=False)
 
 
 class Window(NamedTuple):
-    """The window and constants of one SSIM variant.
+    """The window and constants of one SSIM variant."""
 
-    Attributes:
-        taps: symmetric weights along one axis, summing to 1. The window is their outer product.
-        data_range: L in the constants (0.01 L)^2 and (0.03 L)^2.
-        covariance_scale: factor of variances and covariances: 1 for weighted ones, n / (n - 1) for sample ones.
-    """
-
-    taps: tuple[float, ...]
-    data_range: float
-    covariance_scale: float
+    taps: tuple[float, ...]  # symmetric weights along one axis, summing to 1; the window is their outer product
+    data_range: float  # L in the constants (0.01 L)^2 and (0.03 L)^2
+    covariance_scale: float  # of variances and covariances: 1 for weighted ones, n / (n - 1) for sample ones
 
 
 def _taps(weights: np.ndarray) -> tuple[float, ...]:
@@ -65,11 +59,10 @@ def ssim(truth: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
 
 
 def ssim_svg(truth: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
-    """Return SSIM as the SVG authors' script computes it, with scikit-image's defaults for floats in [0, 1].
+    """Return SSIM as in the SVG authors' script, with scikit-image's defaults; arguments as in `ssim`.
 
     The window is uniform, 7 x 7, covariances are divided by n - 1, and the data range is 2, which scikit-image assumes
-    for floating point frames. The constants are four times as large, so scores are higher than those of `ssim`.
-    Arguments, result and errors are those of `ssim`.
+    for floating point frames. Scores are higher than those of `ssim`, because the constants are.
     """
     return _similarity(truth, prediction, UNIFORM)
 
@@ -106,15 +99,11 @@ def _score_samples(truth: tf.Tensor, samples: tf.Tensor, window: Window, group: 
 @tf.function(reduce_retracing=True, autograph=False)
 def _score_pairs(truth: tf.Tensor, prediction: tf.Tensor, window: Window, group: int) -> tf.Tensor:
     """Return the SSIM of frames [N, H, W, C] with frames [N, H, W, C]: float32 [N]."""
-    score = lambda pair: _compare(_filter_truth(pair[0], window), pair[1], window)  # noqa: E731
-    return _map_groups(score, [truth, prediction], group)
+    return _map_groups(lambda x: _compare(_filter_truth(x[0], window), x[1], window), [truth, prediction], group)
 
 
 def _map_groups(function: Callable[[list[tf.Tensor]], tf.Tensor], inputs: list[tf.Tensor], group: int) -> tf.Tensor:
-    """Apply a function to inputs [N, ...] in groups of at most `group` rows and concatenate the results [N, ...].
-
-    Zero padding gives all groups one shape, so that XLA compiles once.
-    """
+    """Apply a function to groups of at most `group` rows of inputs [N, ...], zero-padded to one shape for XLA."""
     rows = tf.shape(inputs[0])[0]
     size = -(-rows // -(-rows // group))
 
@@ -139,8 +128,8 @@ class _Truth(NamedTuple):
 
 
 # Separable filtering of flat frames: down the columns in steps of W * C, then along the rows in steps of C. These long
-# loops compile to fast code; positions where the window wraps around an edge get weight 0. The columns are a function
-# of their own because XLA would otherwise recompute them for every position of the row filter.
+# loops compile to fast code. Positions where the window wraps around an edge get weight 0. Columns and rows are two
+# functions, or XLA would recompute the columns for every position of the row filter.
 #
 # A sample y is compared with the truth x through the difference d = y - x:
 #
@@ -169,9 +158,7 @@ def _truth_columns(truth: tf.Tensor, window: Window, step: tf.Tensor) -> tuple[t
 
 
 @_compiled
-def _truth_rows(
-    average: tf.Tensor, means: tf.Tensor, squares: tf.Tensor, window: Window, shape: tf.Tensor
-) -> tuple[tf.Tensor, ...]:
+def _truth_rows(average: tf.Tensor, means: tf.Tensor, squares: tf.Tensor, window: Window, shape: tf.Tensor) -> tuple:
     """Return the last four fields of _Truth for frames of shape [H, W, C]."""
     height, width, channels = tf.unstack(shape)
     deviation = _slide(means, window, channels)
@@ -188,7 +175,7 @@ def _compare(truth: _Truth, samples: tf.Tensor, window: Window) -> tf.Tensor:
     flat = tf.reshape(samples, tf.concat([tf.shape(samples)[:-3], [-1]], axis=0))
     differences, offset = _differences(truth.frames, flat)
     columns = _columns(truth.centred, differences, window, width * channels)
-    return _rows(truth, offset, *columns, window, channels)
+    return _rows(truth, offset, columns, window, channels)
 
 
 @_compiled
@@ -202,22 +189,13 @@ def _differences(truth: tf.Tensor, samples: tf.Tensor) -> tuple[tf.Tensor, tf.Te
 @_compiled
 def _columns(truth: tf.Tensor, differences: tf.Tensor, window: Window, step: tf.Tensor) -> tuple[tf.Tensor, ...]:
     """Return the column-filtered differences, their squares and their products with the truth."""
-    maps = (differences, tf.square(differences), truth * differences)
-    return tuple(_slide(x, window, step) for x in maps)
+    return tuple(_slide(x, window, step) for x in (differences, tf.square(differences), truth * differences))
 
 
 @_compiled
-def _rows(
-    truth: _Truth,
-    offset: tf.Tensor,
-    means: tf.Tensor,
-    squares: tf.Tensor,
-    products: tf.Tensor,
-    window: Window,
-    step: tf.Tensor,
-) -> tf.Tensor:
+def _rows(truth: _Truth, offset: tf.Tensor, columns: tuple, window: Window, step: tf.Tensor) -> tf.Tensor:
     """Filter the results of _columns along the rows and return the scores [..., F]."""
-    mean, square, product = (_slide(x, window, step) for x in (means, squares, products))
+    mean, square, product = (_slide(x, window, step) for x in columns)
     variance = square - tf.square(mean)  # var(d)
     covariance = product - truth.deviation * mean  # cov(x, d)
     mean += offset
@@ -229,14 +207,11 @@ def _rows(
 
 
 def _slide(x: tf.Tensor, window: Window, step: tf.Tensor) -> tf.Tensor:
-    """Return the weighted window sum of every step-th value: [..., N] -> [..., N - (len(taps) - 1) * step].
-
-    Adds from the outermost tap inwards: small terms first lose the least to rounding.
-    """
+    """Return the weighted window sum of every step-th value: [..., N] -> [..., N - (len(taps) - 1) * step]."""
     last, half = len(window.taps) - 1, len(window.taps) // 2
     size = tf.shape(x)[-1] - last * step
     parts = [x[..., i * step : i * step + size] for i in range(last + 1)]
-    total = window.taps[0] * (parts[0] + parts[last])
+    total = window.taps[0] * (parts[0] + parts[last])  # small terms first lose the least to rounding
     for i in range(1, half):
         total += window.taps[i] * (parts[i] + parts[last - i])
     return total + window.taps[half] * parts[half]
