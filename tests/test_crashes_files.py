@@ -5,7 +5,6 @@ The children are forks of the tests' process, so they do nothing with TensorFlow
 
 import os
 import sys
-import zlib
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from crash_harness import KILLED, Fault, in_fork
 from svg_tf import files
 from svg_tf.config import Config
 from svg_tf.data import videos
-from svg_tf.evaluation import store
 from svg_tf.serving import ExportError, versions
 from svg_tf.training import checkpoints
 
@@ -94,28 +92,6 @@ def test_a_file_that_is_being_written_is_left_alone(tmp_path):
 
     files.write_with(str(tmp_path / "file"), writer)
     assert (tmp_path / "file").read_text() == "whole" and os.listdir(tmp_path) == ["file"]
-
-
-def test_the_store_of_an_evaluation_killed_anywhere_loses_one_record_at_most(tmp_path):
-    record = np.dtype([("score", np.float64, (50,))])
-
-    def made(number):
-        array = np.zeros([], record)
-        array["score"] = zlib.crc32(bytes([number]))
-        return array
-
-    def score():
-        kept = store.Store(str(tmp_path), {}, record)
-        for _ in range(3):
-            kept.append(made(len(kept)))
-
-    done = 0
-    for outcome in _every(score):
-        assert outcome.status == KILLED
-        kept = store.Store(str(tmp_path), {}, record)
-        assert len(kept) >= done and not _leftovers(tmp_path)
-        done = len(kept)
-        assert [r["score"][0] for r in kept.records(done)] == [made(number)["score"][0] for number in range(done)]
 
 
 def _complete(folder):
