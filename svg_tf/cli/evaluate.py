@@ -6,6 +6,7 @@ from typing import Any
 
 from absl import flags
 
+from svg_tf import presets
 from svg_tf.cli import flags as config_flags
 from svg_tf.cli import run_flags
 from svg_tf.config import ConfigError
@@ -53,7 +54,13 @@ def run() -> None:
     protocols.resolve(_PROTOCOL.value, config)
     if _RECALIBRATE_OVER.value != "clips" and not _RECALIBRATE.value:
         raise ConfigError(f"--recalibrate_over={_RECALIBRATE_OVER.value} has no effect without --recalibrate_bn.")
-    from svg_tf import presets, report  # TensorFlow takes seconds to import: a bad flag fails before
+    other = None
+    if _COMPARE.value:
+        try:
+            other = presets.load_config(_COMPARE.value)
+        except ValueError as error:
+            raise ConfigError(f"--compare: {error}") from None
+    from svg_tf import report  # TensorFlow takes seconds to import: a bad flag fails before
     from svg_tf.evaluation.evaluate import Options, evaluate
 
     options = Options(
@@ -70,10 +77,8 @@ def run() -> None:
     )
     compared = None
     try:
-        if _COMPARE.value:
-            other = presets.load_config(_COMPARE.value)
-            other = other.replace(data_dir=config.data_dir, cache_dir=config.cache_dir)
-            shown = other.replace(run_dir=_COMPARE.value)
+        if other:
+            shown = other.replace(run_dir=_COMPARE.value, data_dir=config.data_dir, cache_dir=config.cache_dir)
             model = presets.load(_COMPARE.value)
             compared = evaluate(shown, options._replace(checkpoint="best"), os.path.join(folder, "compared"), model)
         config, model = run_flags.load()
