@@ -1,4 +1,4 @@
-"""Clips to be drawn, and what is found in a picture of them."""
+"""Clips to draw, and functions that find them in a picture."""
 
 import io
 
@@ -11,7 +11,7 @@ COLOURS = {"green": (0, 150, 70), "red": (220, 45, 45), "grey": (165, 165, 165)}
 
 
 def moving_clip(frames=6, side=32, channels=1, seed=0):
-    """A soft blob on its way over a textured ground: float32 [T, H, W, C]."""
+    """Return a soft blob that moves over a texture: float32 [T, H, W, C]."""
     rng = np.random.default_rng(seed)
     ground = 0.2 * rng.random((side, side, channels))
     start, speed = rng.uniform(0.3, 0.7, 2) * side, rng.uniform(-1, 1, 2)
@@ -29,13 +29,13 @@ def rows_of(frames=6, side=32, channels=1, labels=("Truth", "Best of 5", "Sample
 
 
 def framed_in(image):
-    """The framed pictures found in an image, line by line: lists of (x, y, name of the border's colour)."""
+    """Return the framed pictures in an image, line by line: lists of (x, y, name of the border's colour)."""
     pixels = np.pad(np.asarray(image.convert("RGB")), [(1, 32), (1, 32), (0, 0)])
     found = []
     for name, colour in COLOURS.items():
         here = (pixels == colour).all(axis=-1)
         corner = here[1:-32, 1:-32] & ~here[:-33, 1:-32] & ~here[1:-32, :-33]
-        for step in range(4, 33, 4):  # long edges both down and across, unlike a bar's or a letter's
+        for step in range(4, 33, 4):  # long edges both down and across, unlike those of a bar or a letter
             corner &= here[1 + step : len(here) - 32 + step, 1:-32]
             corner &= here[1:-32, 1 + step : here.shape[1] - 32 + step]
         found += [(y, x, name) for y, x in np.argwhere(corner).tolist()]
@@ -50,7 +50,7 @@ def colours_in(image):
 
 
 def content_at(image, place, side):
-    """The picture inside the border at a place, at the size it is shown: uint8 [side, side, 3]."""
+    """Return the picture inside the border at a place: uint8 [side, side, 3]."""
     pixels = np.asarray(image.convert("RGB"))
     x, y, name = place
     border = int(np.argmax((pixels[y + side // 2, x:] != COLOURS[name]).any(axis=-1)))
