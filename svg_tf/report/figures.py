@@ -33,7 +33,7 @@ _RC = {
     "legend.fontsize": 9,
     "legend.frameon": False,
 }
-_KINDS = ("model", "trivial", "truth", "compared", "simulator")  # order of the legend: long names last
+_KINDS = ("model", "trivial", "compared", "simulator")  # order of the legend: long names last
 _LONG_NAME = 30  # letters that fit into one of two columns
 _WIDTH, _HEIGHT = 5.0, 3.1  # inches, without the legend
 _LINE = 1.8  # points

@@ -8,7 +8,8 @@ import json
 import os
 import re
 import zipfile
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import jinja2
 import numpy as np
@@ -28,28 +29,6 @@ _DATASETS = {
 _SIDES = {"small": 64, "medium": 96, "large": 128}  # smallest side of a frame in screen pixels
 
 
-class Clip(NamedTuple):
-    """One test clip on the page.
-
-    Attributes:
-        number: of the clip in the test set.
-        labels: of its videos, in the order of the sheet.
-        sheet: a PNG, see `visualization.sheet`.
-        frames: T.
-        width: of a frame of the sheet with its border, in pixels.
-        height: of the same.
-        scales: screen pixels per pixel: small for the sheet, medium and large for the player.
-    """
-
-    number: int
-    labels: list[str]
-    sheet: bytes
-    frames: int
-    width: int
-    height: int
-    scales: dict[str, int]
-
-
 def write_report(folder: str) -> str:
     """Write the report of an evaluation from metrics.json, examples.npz and, if it exists, uncertainty.json.
 
@@ -65,37 +44,32 @@ def write_report(folder: str) -> str:
     Raises:
         DataError: a file is missing or cannot be read.
     """
-    metrics = _read_json(os.path.join(folder, "metrics.json"), "svg-tf evaluate")
-    examples = _read_examples(os.path.join(folder, "examples.npz"))
-    uncertainty = read_uncertainty(folder)
+    metrics = _read(os.path.join(folder, "metrics.json"), json.load, "evaluate")
+    examples = _read(os.path.join(folder, "examples.npz"), lambda file: dict(np.load(file)), "evaluate")
+    uncertainty = _read_uncertainty(folder)
     curves, by_samples = _figures(folder, metrics)
-    clips, strips = [], []
-    for index, number in enumerate(examples["clips"]):
+    clips, strips = [], [f"clip_{number}.png" for number in examples["clips"]]
+    for index, name in enumerate(strips):
         rows = _rows(examples, index)
-        strips.append(f"clip_{number}.png")
-        strip = visualization.strip(rows, metrics["n_past"])
-        visualization.write_png(os.path.join(folder, strips[-1]), strip)
-        clips.append(_clip(int(number), rows, metrics["n_past"]))
+        visualization.write_png(os.path.join(folder, name), visualization.strip(rows, metrics["n_past"]))
+        clips.append(_clip(int(examples["clips"][index]), rows, metrics["n_past"]))
     titles = {metric["name"]: metric["title"] for metric in metrics["metrics"]}
     script = _template("report.js")
-    page = (
-        _environment()
-        .get_template("report.html")
-        .render(
-            m=metrics,
-            dataset=_DATASETS.get(metrics["dataset"], metrics["dataset"]),
-            columns=tables.columns(metrics),
-            groups=tables.groups(metrics),
-            terms=tables.terms(metrics),
-            best_by=titles.get(metrics["examples_best_by"], metrics["examples_best_by"]),
-            curves=curves,
-            by_samples=by_samples,
-            clips=clips,
-            uncertainty=uncertainty,
-            style=Markup(_template("report.css")),
-            script=Markup(script),
-            script_hash=_base64(hashlib.sha256(script.encode()).digest()),
-        )
+    template = _environment().get_template("report.html")
+    page = template.render(
+        m=metrics,
+        dataset=_DATASETS.get(metrics["dataset"], metrics["dataset"]),
+        columns=tables.columns(metrics),
+        groups=tables.groups(metrics),
+        terms=tables.terms(metrics),
+        best_by=titles.get(metrics["examples_best_by"], metrics["examples_best_by"]),
+        curves=curves,
+        by_samples=by_samples,
+        clips=clips,
+        uncertainty=uncertainty,
+        style=Markup(_template("report.css")),
+        script=Markup(script),
+        script_hash=_base64(hashlib.sha256(script.encode()).digest()),
     )
     path = os.path.join(folder, "report.html")
     files.write_text(path, page)
@@ -103,7 +77,7 @@ def write_report(folder: str) -> str:
     return path
 
 
-def read_uncertainty(folder: str) -> dict[str, Any] | None:
+def _read_uncertainty(folder: str) -> dict[str, Any] | None:
     """Return folder/uncertainty.json with the bytes of its pictures under "images"; None if there is no such file.
 
     Raises:
@@ -112,32 +86,17 @@ def read_uncertainty(folder: str) -> dict[str, Any] | None:
     path = os.path.join(folder, "uncertainty.json")
     if not os.path.exists(path):
         return None
-    content = _read_json(path, "svg-tf uncertainty")
-    content["images"] = []
-    for figure in content["figures"]:
-        picture = os.path.join(folder, os.path.basename(figure["file"]))
-        try:
-            with open(picture, "rb") as file:
-                content["images"].append(file.read())
-        except OSError as error:
-            raise DataError(f"{picture}: {error.strerror}. svg-tf uncertainty writes it.") from None
-    return content
+    content = _read(path, json.load, "uncertainty")
+    pictures = [os.path.join(folder, os.path.basename(figure["file"])) for figure in content["figures"]]
+    return {**content, "images": [_read(picture, lambda file: file.read(), "uncertainty") for picture in pictures]}
 
 
-def _read_json(path: str, command: str) -> dict[str, Any]:
+def _read(path: str, read: Callable[[BinaryIO], Any], command: str) -> Any:
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}). {command} writes it.") from None
-
-
-def _read_examples(path: str) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        with open(path, "rb") as file:
+            return read(file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read ({error}). svg-tf evaluate writes it.") from None
+        raise DataError(f"{path} cannot be read ({error}). svg-tf {command} writes it.") from None
 
 
 def _rows(examples: dict[str, np.ndarray], index: int) -> list[Row]:
@@ -151,20 +110,21 @@ def _rows(examples: dict[str, np.ndarray], index: int) -> list[Row]:
     return [*rows, Row("Posterior", examples["posterior"][index])]
 
 
-def _clip(number: int, rows: list[Row], n_past: int) -> Clip:
+def _clip(number: int, rows: list[Row], n_past: int) -> dict[str, Any]:
+    """Return a clip for the template: its sheet as PNG, and screen pixels per pixel for the sheet and the player."""
     sheet = visualization.sheet(rows, n_past)
     frames, *size, _ = rows[0].frames.shape
     buffer = io.BytesIO()
     sheet.image.save(buffer, format="PNG", optimize=True)
-    return Clip(
-        number=number,
-        labels=[row.label for row in rows],
-        sheet=buffer.getvalue(),
-        frames=frames,
-        width=sheet.width,
-        height=sheet.height,
-        scales={name: -(-pixels // min(size)) for name, pixels in _SIDES.items()},
-    )
+    return {
+        "number": number,
+        "labels": [row.label for row in rows],
+        "sheet": buffer.getvalue(),
+        "frames": frames,
+        "width": sheet.width,
+        "height": sheet.height,
+        "scales": {name: -(-pixels // min(size)) for name, pixels in _SIDES.items()},
+    }
 
 
 def _figures(folder: str, metrics: dict[str, Any]) -> tuple[list[figures.Picture], list[figures.Picture]]:

@@ -18,7 +18,7 @@ class Column(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A score as text; bounds are empty if there is no interval."""
+    """A score as text. Bounds are empty if there is no interval."""
 
     mean: str
     low: str = ""
@@ -53,7 +53,6 @@ def groups(metrics: dict[str, Any]) -> list[Group]:
     titles = {
         "model": f"This model, {metrics['run_dir']}" if compared else "This model",
         "compared": f"Compared model, {compared['run_dir']}, after {compared['step']:,} steps" if compared else "",
-        "truth": "True frames",
         "simulator": "Simulator, an upper bound",
         "trivial": "Trivial predictors",
     }
@@ -63,26 +62,22 @@ def groups(metrics: dict[str, Any]) -> list[Group]:
     for name in names:
         values = [row["metrics"][name]["mean"] for row in metrics["table"] if name in row["metrics"]]
         decimals[name] = _decimals(values or [row[name] for row in published if name in row])
+
+    def cell(row: dict[str, Any], name: str) -> Cell | None:
+        score = row["metrics"].get(name)
+        return Cell(**{key: text_of(value, decimals[name]) for key, value in score.items()}) if score else None
+
+    def printed(row: dict[str, Any], name: str) -> Cell | None:
+        """Return a published score; an integer stays one."""
+        return Cell(text_of(row[name], 0 if row[name] == int(row[name]) else decimals[name])) if name in row else None
+
     found = []
     for kind, title in titles.items():
         rows = [row for row in metrics["table"] if row["kind"] == kind]
-        lines = [
-            Line(row["name"], "", {name: _cell(row["metrics"].get(name), decimals[name]) for name in names})
-            for row in rows
-        ]
+        lines = [Line(row["name"], "", {name: cell(row, name) for name in names}) for row in rows]
         found.append(Group(kind, title, lines))
-    lines = []
-    for row in published:
-        cells = {
-            # Published integers stay integers.
-            name: Cell(text_of(row[name], 0 if row[name] == int(row[name]) else decimals[name]))
-            if name in row
-            else None
-            for name in names
-        }
-        lines.append(Line(row["name"], row["source"], cells))
-    found.append(Group("published", "Published", lines))
-    return [group for group in found if group.lines]
+    lines = [Line(row["name"], row["source"], {name: printed(row, name) for name in names}) for row in published]
+    return [group for group in [*found, Group("published", "Published", lines)] if group.lines]
 
 
 def terms(metrics: dict[str, Any]) -> list[tuple[str, str]]:
@@ -115,10 +110,6 @@ def terms(metrics: dict[str, Any]) -> list[tuple[str, str]]:
 def text_of(value: float, decimals: int) -> str:
     """Return a number with a fixed number of decimals, a typographic minus, and no minus before zero."""
     return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _cell(score: dict[str, float] | None, decimals: int) -> Cell | None:
-    return Cell(**{name: text_of(value, decimals) for name, value in score.items()}) if score else None
 
 
 def _decimals(values: list[float]) -> int:

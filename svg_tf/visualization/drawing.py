@@ -69,11 +69,8 @@ class Layout(NamedTuple):
     def of(cls, frames: np.ndarray, scale: int | None, smallest: int, text: float) -> "Layout":
         """Return the sizes for frames [T, H, W, C].
 
-        Args:
-            frames: the frames.
-            scale: screen pixels per pixel; None: the smallest with a frame side of at least `smallest`.
-            smallest: side in screen pixels.
-            text: height of the text, as a share of the side.
+        scale is screen pixels per pixel; None: the smallest that gives a side of `smallest` screen pixels. text is the
+        height of the text as a share of the side.
         """
         height, width = frames.shape[1:3]
         if scale is None:
@@ -94,19 +91,12 @@ class Layout(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A text in a picture.
-
-    Attributes:
-        text: in ASCII.
-        place: x and y of the anchor, in pixels.
-        anchor: Pillow's name of the point of the text at this place: "mm" is its middle.
-        width: pixels that it may take.
-    """
+    """A text in a picture, in ASCII."""
 
     text: str
-    place: tuple[float, float]
-    anchor: str
-    width: float
+    place: tuple[float, float]  # x and y of the anchor, in pixels
+    anchor: str  # Pillow's name of the point of the text at this place: "mm" is its middle
+    width: float  # pixels that it may take
 
 
 @functools.lru_cache

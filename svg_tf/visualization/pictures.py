@@ -73,16 +73,10 @@ def strip(rows: Sequence[Row], n_past: int, scale: int | None = None) -> Image.I
 
 
 class Sheet(NamedTuple):
-    """All frames of some videos in one image, one line per video and one column per frame.
-
-    Attributes:
-        image: RGB, len(rows) * height by T * width pixels.
-        width: of a frame with its border, in pixels.
-        height: of the same.
-    """
+    """All frames of some videos in one image, one line per video and one column per frame."""
 
     image: Image.Image
-    width: int
+    width: int  # of a frame with its border, in pixels
     height: int
 
 
