@@ -235,9 +235,9 @@ def test_processes_connect_off_the_main_thread_and_compare_their_flags(small, mo
     [("Kubernetes", "- |\n", "svg-{}.svg:2222"), ("Slurm", "```bash\n", "node{}:2222")],
 )
 def test_the_scripts_of_the_scale_page_make_a_tf_config(tmp_path, monkeypatch, heading, beginning, host):
-    text = (ROOT / "docs" / "scale.md").read_text().split(f"### {heading}")[1].split(beginning)[1]
+    text = (ROOT / "docs" / "scaling.md").read_text().split(f"### {heading}")[1].split(beginning)[1]
     script = textwrap.dedent(re.split(r"```|\n *resources:", text)[0])
-    programs = {"python": 'echo "$TF_CONFIG"', "srun": '"$@"', "scontrol": 'printf "node%d\\n" 0 1 2 3'}
+    programs = {"svg-tf": 'echo "$TF_CONFIG"', "srun": '"$@"', "scontrol": 'printf "node%d\\n" 0 1 2 3'}
     for name, body in programs.items():
         (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
         (tmp_path / name).chmod(0o755)

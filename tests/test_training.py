@@ -127,9 +127,7 @@ def test_gradient_accumulation_resumes_bit_for_bit_and_float16_too(small, tmp_pa
     whole, cut = (small(run_dir=str(tmp_path / name), checkpoint_every=1, **changes) for name in ("whole", "cut"))
     training.train(whole)
     with pytest.raises(RuntimeError, match="crash"):
-        training.train(
-            cut, callbacks=[_At(7, "on_train_batch_end", lambda: None), _At(6, "on_train_batch_begin", _crash)]
-        )
+        training.train(cut, callbacks=[_At(6, "on_train_batch_begin", _crash)])
     assert checkpoints.steps(cut.run_dir)[-1] == 3
     assert int(training.train(cut).step) == 16
     _assert_same(_latest(whole), _latest(cut))

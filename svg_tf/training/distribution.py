@@ -139,37 +139,39 @@ def _connect(config: Config) -> tf.distribute.Strategy:
 
 
 def wait_for_peers(cluster: Cluster, timeout: float) -> None:
-    """Wait until all processes of the cluster accept connections at their addresses.
+    """Wait until this process has reached all others of the cluster at their addresses, and they have reached it.
 
     TensorFlow itself waits for a missing process forever and says nothing.
 
     Raises:
         PeerError: a process did not start in time, or this one cannot listen at its address.
     """
-    end, port = time.monotonic() + timeout, int(cluster.addresses[cluster.index].rpartition(":")[2])
     missing = {number: address for number, address in enumerate(cluster.addresses) if number != cluster.index}
-    logging.info("process %d waits up to %g s for %d others", cluster.index, timeout, len(missing))
-    both = socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if both else socket.AF_INET
+    end, awaited = time.monotonic() + timeout, len(missing)
+    port, both = int(cluster.addresses[cluster.index].rpartition(":")[2]), socket.has_dualstack_ipv6()
+    logging.info("process %d waits up to %g s for %d others", cluster.index, timeout, awaited)
     try:
+        family = socket.AF_INET6 if both else socket.AF_INET
         listener = socket.create_server(("", port), family=family, dualstack_ipv6=both)
     except OSError as error:
         raise PeerError(
             f"TF_CONFIG gives this process the port {port}, which is not free ({error.strerror})."
         ) from None
     with listener:
-        while missing and time.monotonic() < end:
+        listener.settimeout(_PAUSE)
+        while (missing or awaited > 0) and time.monotonic() < end:
             for number, address in list(missing.items()):
-                host, _, port_text = address.rpartition(":")
-                target = (host.strip("[]"), int(port_text))
-                with contextlib.suppress(OSError), socket.create_connection(target, timeout=1):
+                host, _, peer_port = address.rpartition(":")
+                with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(peer_port)), 1):
                     del missing[number]
-            time.sleep(_PAUSE if missing else 0)
-    if missing:
+            with contextlib.suppress(TimeoutError):
+                listener.accept()[0].close()
+                awaited -= 1
+    if missing or awaited > 0:
         names = ", ".join(f"process {number} ({address})" for number, address in missing.items())
         raise PeerError(
-            f"{names} did not start within {timeout:g} s. Start all processes, check that TF_CONFIG and the network "
-            "let them reach each other, or raise --connect_timeout."
+            f"{names or 'a process that reaches this one'} did not start within {timeout:g} s. Start all processes, "
+            "check that TF_CONFIG and the network let them reach each other, or raise --connect_timeout."
         )
 
 

@@ -54,7 +54,7 @@ def recalibrate(model: SVG, config: Config, batches: int, over: str = "clips") -
             collected.append(_batch_statistics(model, layers, clips, number))
         if over != "clips":
             collected.append(_batch_statistics(model, layers, _with_own_futures(model, config, clips, number), number))
-    _write(layers, [np.mean(values, axis=0, dtype=np.float64) for values in zip(*collected, strict=True)])
+    _write(layers, [np.asarray(np.mean(values, axis=0, dtype=np.float64)) for values in zip(*collected, strict=True)])
     return {
         "batches": batches,
         "clips": batches * config.batch_size,

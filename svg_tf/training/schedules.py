@@ -21,14 +21,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
             the number of training steps to a schedule.
     """
 
-    def __init__(
-        self,
-        peak: float,
-        kind: str = "constant",
-        warmup_steps: int = 0,
-        total_steps: int = 1,
-        steps_per_update: int = 1,
-    ):
+    def __init__(self, peak, kind="constant", warmup_steps=0, total_steps=1, steps_per_update=1):
         self.peak, self.kind, self.warmup_steps = peak, kind, warmup_steps
         self.total_steps, self.steps_per_update = total_steps, steps_per_update
 
@@ -64,15 +57,7 @@ class Schedule:
         steps_per_update: int, training steps per update, the optimizer's `gradient_accumulation_steps`.
     """
 
-    def __init__(
-        self,
-        final: float,
-        kind: str = "constant",
-        warmup_steps: int = 0,
-        total_steps: int = 1,
-        cycles: int = 4,
-        steps_per_update: int = 1,
-    ):
+    def __init__(self, final, kind="constant", warmup_steps=0, total_steps=1, cycles=4, steps_per_update=1):
         self.final, self.kind, self.warmup_steps = final, kind, warmup_steps
         self.total_steps, self.cycles, self.steps_per_update = total_steps, cycles, steps_per_update
 
