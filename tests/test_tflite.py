@@ -23,6 +23,7 @@ KINDS = [
     {},
     {"prior": "none", "channels": 3, "skip_frame": "every", "n_past": 1},
     pytest.param({"prior": "fixed", "skip_frame": "original", "backbone": "vgg", "n_past": 2}, marks=pytest.mark.slow),
+    pytest.param({"recurrence": "conv", "n_past": 2}, marks=pytest.mark.slow),
 ]
 
 

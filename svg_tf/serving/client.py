@@ -54,7 +54,7 @@ def draw_futures(
     numbers = np.asarray(seeds, np.int64)
     scaled = context[np.newaxis] / np.float32(255)
     if signature == "future":
-        inputs = {"context": np.repeat(scaled, len(numbers), axis=0), "seed": numbers}
+        inputs: Arrays = {"context": np.repeat(scaled, len(numbers), axis=0), "seed": numbers}
         return client.predict("future", inputs)["frames"]
     if signature == "futures_png":
         files = np.empty([1, len(context)], object)

@@ -73,7 +73,7 @@ def build(model: SVG, horizon: int, samples: int = 1, *, prior_stddev: bool = Fa
 
 def _named(state: rollout.State) -> dict[str, tf.Tensor]:
     """Name the tensors of a state, in the order of `tf.nest.flatten`."""
-    named = {}
+    named: dict[str, tf.Tensor] = {}
     for field, value in state._asdict().items():
         numbered = {f"{field}_{index}": x for index, x in enumerate(tf.nest.flatten(value))}
         named |= {field: value} if tf.is_tensor(value) else numbered
