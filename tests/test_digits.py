@@ -169,11 +169,6 @@ def test_embedded_digits_are_all_of_scikit_learns_each_in_one_split():
     assert not (train & validation or train & test or validation & test)
 
 
-def test_an_unknown_split_is_named():
-    with pytest.raises(DataError, match="split is 'tset'; it must be one of train, validation, test"):
-        load_digits(config(digits="embedded"), "tset")
-
-
 @pytest.mark.skipif(not MNIST.is_dir(), reason="the real MNIST files are not available")
 def test_the_real_files_have_their_counts_and_well_known_means():
     splits = {split: load_digits(config(MNIST), split) for split in ("train", "validation", "test")}

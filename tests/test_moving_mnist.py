@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from svg_tf.config import Config
 from svg_tf.data.digits import load_digits
-from svg_tf.data.errors import DataError
 from svg_tf.data.moving_mnist import MovingMNIST, render, trajectories
 from svg_tf.data.philox import random_bits
 
@@ -177,8 +176,6 @@ def test_the_paths_of_the_splits_differ():
 def test_clips_have_n_eval_frames_in_the_test_and_n_frames_otherwise():
     shapes = {split: MovingMNIST(SMALL, split).frames(indices(3)).shape for split in ("train", "validation", "test")}
     assert shapes == {"train": (3, 8, 32, 32, 1), "validation": (3, 8, 32, 32, 1), "test": (3, 20, 32, 32, 1)}
-    with pytest.raises(DataError, match="split is 'eval'"):
-        MovingMNIST(SMALL, "eval")
 
 
 @pytest.mark.parametrize("draws", [1, 11, 130])

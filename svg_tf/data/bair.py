@@ -19,7 +19,7 @@ from svg_tf.config import Config
 from svg_tf.data import cache, decoding
 from svg_tf.data.errors import DataError
 from svg_tf.data.stored_video import Collection, StoredVideo
-from svg_tf.data.windows import Windows, check_split
+from svg_tf.data.windows import Windows
 from svg_tf.progress import progress
 
 URL = "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar"
@@ -52,7 +52,6 @@ class BAIR(Windows):
     """
 
     def __init__(self, config: Config, split: str) -> None:
-        check_split(split)
         collection = trajectories(config, "test" if split == "test" else "train")
         videos = collection.videos
         if split != "test":

@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from svg_tf import registry
 from svg_tf.config import Config
+from svg_tf.data.errors import DataError
+from svg_tf.data.windows import SPLITS
 
 TEST_CLIPS = 1_000
 
@@ -50,7 +52,13 @@ def make_dataset(
 
 
 def make_source(config: Config, split: str) -> Any:
-    """Return the source of a split's clips: an instance of the class that registry.DATASETS names."""
+    """Return the source of a split's clips: an instance of the class that registry.DATASETS names.
+
+    Raises:
+        DataError: the split is unknown, or data is missing or damaged.
+    """
+    if split not in SPLITS:
+        raise DataError(f"split is {split!r}; it must be one of {', '.join(SPLITS)}")
     return registry.load(registry.DATASETS[config.dataset])(config, split)
 
 

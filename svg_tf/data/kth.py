@@ -9,7 +9,7 @@ from svg_tf.data import cache
 from svg_tf.data.decoding import Form
 from svg_tf.data.errors import DataError
 from svg_tf.data.stored_video import Collection, StoredVideo, divide
-from svg_tf.data.windows import SPLITS, Windows, check_split
+from svg_tf.data.windows import SPLITS, Windows
 
 URL = "https://www.csc.kth.se/cvap/actions/"
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
@@ -50,7 +50,6 @@ class KTH(Windows):
     """
 
     def __init__(self, config: Config, split: str) -> None:
-        check_split(split)
         collection = prepare(config)
         super().__init__(_split(collection.videos, config, split), config, split, collection)
 
@@ -124,16 +123,13 @@ def _split(videos: list[StoredVideo], config: Config, split: str) -> list[Stored
     if config.kth_split == "trial":
         return divide(videos, SPLITS[1:])[split]
     persons = PERSONS[config.kth_split][split]
-    chosen = [video for video in videos if _person(video) in persons]
+    person_of = {video: int(video.name[6:8]) for video in videos}  # person01_boxing_d1
+    chosen = [video for video in videos if person_of[video] in persons]
     if not chosen:
-        found = sorted({_person(video) for video in videos})
         raise DataError(
             f"data_dir {config.data_dir} has no video of the persons {', '.join(map(str, persons))}, the {split} "
-            f"split of --kth_split={config.kth_split}; it has persons {', '.join(map(str, found))}. Set --data_dir to "
-            f"{_EXPECTED}, or use --kth_split=trial"
+            f"split of --kth_split={config.kth_split}; it has persons "
+            f"{', '.join(map(str, sorted(set(person_of.values()))))}. Set --data_dir to {_EXPECTED}, or use "
+            "--kth_split=trial"
         )
     return chosen
-
-
-def _person(video: StoredVideo) -> int:
-    return int(video.name[6:8])  # person01_boxing_d1

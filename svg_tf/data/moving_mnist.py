@@ -46,7 +46,7 @@ class MovingMNIST:
         digits: uint8 [K, D, D], the images that clips are drawn from.
 
     Raises:
-        DataError: the split is unknown, or the digits are missing or damaged.
+        DataError: the digits are missing or damaged.
     """
 
     def __init__(self, config: Config, split: str) -> None:

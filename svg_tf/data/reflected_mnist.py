@@ -31,9 +31,6 @@ class ReflectedMNIST:
         config: fields digits, num_digits, max_speed, image_width, data_dir; clips have n_eval frames, at most 100.
             digit_size is ignored.
 
-    Attributes:
-        test_clips: number of clips.
-
     Raises:
         DataError: the digits are missing or damaged.
     """

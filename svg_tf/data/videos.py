@@ -10,7 +10,7 @@ from svg_tf.data import cache, decoding
 from svg_tf.data.decoding import Form
 from svg_tf.data.errors import DataError
 from svg_tf.data.stored_video import ENOUGH_VIDEOS, Collection, StoredVideo, divide
-from svg_tf.data.windows import SPLITS, Windows, check_split
+from svg_tf.data.windows import SPLITS, Windows
 
 _ENDINGS = decoding.VIDEO_ENDINGS + decoding.ARRAY_ENDINGS
 _EXPECTED = (
@@ -34,7 +34,6 @@ class Videos(Windows):
     """
 
     def __init__(self, config: Config, split: str) -> None:
-        check_split(split)
         collection = prepare(config)
         super().__init__(_split(collection.videos, split), config, split, collection, by_length=True)
 

@@ -16,12 +16,6 @@ from svg_tf.data.stored_video import Collection, StoredVideo
 SPLITS = ("train", "validation", "test")
 
 
-def check_split(split: str) -> None:
-    """Raise a DataError if the split is unknown."""
-    if split not in SPLITS:
-        raise DataError(f"split is {split!r}; it must be one of {', '.join(SPLITS)}")
-
-
 class Windows:
     """Clips of consecutive frames, `frame_stride` apart, that start anywhere in the videos.
 
@@ -44,7 +38,7 @@ class Windows:
         test_clips: number of distinct clips of the test split; None for other splits.
 
     Raises:
-        DataError: the split is unknown, or no video is long enough.
+        DataError: no video is long enough.
     """
 
     def __init__(
@@ -57,7 +51,6 @@ class Windows:
         by_length: bool = False,
         in_order: bool = False,
     ) -> None:
-        check_split(split)
         self.collection = collection
         self._n_frames = config.n_eval if split == "test" else config.n_frames
         self._stride = config.frame_stride
