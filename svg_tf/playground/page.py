@@ -34,7 +34,7 @@ def check(config: Config) -> None:
     """Check that a run's model and data suit the playground.
 
     Raises:
-        PlaygroundError: the model was not trained on moving digits, or its prior is not learned.
+        PlaygroundError: the model was not trained on moving digits, its prior is not learned, or it sees one frame.
     """
     if config.dataset != "smmnist":
         raise PlaygroundError(
@@ -46,6 +46,8 @@ def check(config: Config) -> None:
             f"the playground shows a learned prior, but this model has --prior={config.prior}; "
             "choose a model trained with --prior=learned"
         )
+    if config.n_past < 2:
+        raise PlaygroundError("one context frame shows no motion; choose a model trained with --n_past=2 or more")
 
 
 def write(model: SVG, config: Config, digits: np.ndarray, runtime: Runtime, folder: str) -> str:

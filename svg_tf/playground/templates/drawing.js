@@ -11,6 +11,8 @@ const SUM = table((value) => {
   return HEAT[i].map((low, channel) => low + (x - i) * (HEAT[i + 1][channel] - low));
 });
 
+const GRID = 0.2; // between two lines of the chart
+
 const scratch = document.createElement("canvas");
 
 function table(colour) {
@@ -97,8 +99,8 @@ export function drawChart(canvas, past, ahead, length, colours) {
   pen.clearRect(0, 0, width, height);
   const box = {left: 38, right: width - 8, top: 8, bottom: height - 20};
   const values = [...past.map((entry) => entry.value), ...ahead];
-  const low = Math.floor(Math.min(...values, 0.3) * 10) / 10;
-  const high = Math.max(Math.ceil(Math.max(...values) * 10) / 10, low + 0.2);
+  const low = Math.floor(Math.min(...values) / GRID) * GRID;
+  const high = Math.max(Math.ceil(Math.max(...values) / GRID) * GRID, low + 2 * GRID);
   const now = past.length - 1;
   const xOf = (t) => box.right - ((now + ahead.length - t) / (length + ahead.length)) * (box.right - box.left);
   const yOf = (value) => box.bottom - ((value - low) / (high - low)) * (box.bottom - box.top);
@@ -106,8 +108,7 @@ export function drawChart(canvas, past, ahead, length, colours) {
   pen.font = "11px system-ui, sans-serif";
   pen.textBaseline = "middle";
   pen.lineWidth = 1;
-  const step = high - low > 0.6 ? 0.2 : 0.1;
-  for (let value = low; value < high + 0.01; value += step) {
+  for (let value = low; value < high + GRID / 2; value += GRID) {
     pen.strokeStyle = colours.grid;
     line(pen, [[box.left, yOf(value)], [box.right, yOf(value)]]);
     pen.fillStyle = colours.text;

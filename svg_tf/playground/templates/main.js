@@ -65,13 +65,18 @@ async function loop() {
   }
 }
 
-/** Runs a tick, or predicts once more if the page is stale. */
+/** Runs a tick, or predicts once more if the page is stale. Does nothing while another prediction runs. */
 async function run(action) {
-  if (busy || (!action && !stale)) return;
+  if (!model || busy || (!action && !stale)) return;
   busy = true;
   stale = false;
   await (action ?? predict)();
   busy = false;
+}
+
+function refresh() {
+  stale = true;
+  run(null);
 }
 
 // --- drawing --------------------------------------------------------------------------------------------------------
@@ -139,18 +144,19 @@ function connectControls() {
   $("restart").onclick = () => {
     $("seed").value = String((seed() + 1) % 10000);
     restart();
-    stale = true;
+    refresh();
   };
   const change = () => {
     $("ahead-text").textContent = $("ahead").value;
     world.seed = seed();
-    stale = true;
+    refresh();
   };
   for (const id of ["ahead", "seed", "truth"]) $(id).oninput = change;
   change();
+  window.onresize = refresh;
   matchMedia("(prefers-color-scheme: dark)").onchange = () => {
     readColours();
-    stale = true;
+    refresh();
   };
 }
 
@@ -197,7 +203,7 @@ function connectStage() {
       const {vy, vx} = world.digits[chosen];
       const [dy, dx] = pushes[event.key];
       if (Math.max(Math.abs(vy + dy), Math.abs(vx + dx)) <= sizes.maxSpeed) world.throwDigit(chosen, vy + dy, vx + dx);
-      stale = true;
+      refresh();
     } else return;
     event.preventDefault();
   };
@@ -205,7 +211,7 @@ function connectStage() {
 
 function setImage(image) {
   images[chosen] = image; // the world shows it in the past frames, too
-  stale = true;
+  refresh();
 }
 
 /** Offers the digits to choose from, and a pad to draw one. */

@@ -30,16 +30,18 @@ export class Model {
    *   deviation of the learned prior at each time, averaged over the samples and the dimensions of z
    */
   async predict(context, noise, frames) {
-    const {imageSize, nPast} = this.sizes;
+    const {imageSize, samples, nPast, zDim} = this.sizes;
     const pixels = new Float32Array(nPast * imageSize ** 2);
     context.forEach((frame, t) => pixels.set(frame, t * imageSize ** 2));
-    const inputs = {context: new Tensor(pixels, [1, nPast, imageSize, imageSize, 1])};
-    if (nPast > 1) inputs.eps = this.slice(noise, 0, nPast - 1, frames);
+    const inputs = {
+      context: new Tensor(pixels, [1, nPast, imageSize, imageSize, 1]),
+      eps: new Tensor(this.slice(noise, 0, nPast - 1, frames), [samples, nPast - 1, zDim]),
+    };
     let state = await this.functions.observe.run(inputs);
     release(inputs);
     const result = {frames: [], stddev: []};
     for (let t = nPast - 1; t < nPast - 1 + frames; t++) {
-      const eps = this.slice(noise, t, t + 1, frames);
+      const eps = new Tensor(this.slice(noise, t, t + 1, frames), [samples, zDim]);
       const {frame, prior_stddev, ...changed} = await this.functions.step.run({...state, eps});
       result.frames.push(split(frame.toTypedArray(), imageSize ** 2));
       result.stddev.push(mean(prior_stddev.toTypedArray()));
@@ -51,7 +53,7 @@ export class Model {
     return result;
   }
 
-  /** Returns the noise of the steps start to end - 1 as a tensor. */
+  /** Returns the noise of the steps start to end - 1 of all samples. */
   slice(noise, start, end, frames) {
     const {samples, zDim, nPast} = this.sizes;
     const [row, length] = [(nPast - 1 + frames) * zDim, (end - start) * zDim];
@@ -60,7 +62,7 @@ export class Model {
       const from = s * row + start * zDim;
       part.set(noise.subarray(from, from + length), s * length);
     }
-    return new Tensor(part, end - start === 1 && start >= nPast - 1 ? [samples, zDim] : [samples, end - start, zDim]);
+    return part;
   }
 }
 
