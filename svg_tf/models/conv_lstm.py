@@ -113,7 +113,7 @@ class ConvFramePredictor(Stack):
     def call(self, h: tf.Tensor, z: tf.Tensor | None, state: StackState) -> tuple[tf.Tensor, StackState]:
         """Map code maps float32 [T, N, h, w, G], z [T, N, Z] and a state to g [T, N, h, w, G] in (-1, 1), state."""
         terms = None
-        if z is not None:
+        if self.z_gates is not None:
             terms = tf.reshape(self.z_gates(z), [*leading_shape(z), MAP_SIZE, MAP_SIZE, 4 * self.cells[0].units])
         outputs, state = self.run_cells(h, state, terms)
         return tf.tanh(self.code(outputs)), state

@@ -30,7 +30,7 @@ class Configured(keras.layers.Layer):
 
     def __init__(self, arguments: dict[str, Any], *, seed: int | SeedGenerator | None = None, **kwargs):
         super().__init__(**kwargs)
-        seed = seed.get_config()["seed"] if isinstance(seed, SeedGenerator) else seed
+        seed = seed if seed is None or isinstance(seed, int) else seed.get_config()["seed"]
         self._arguments = {**arguments, "seed": seed}
 
     def get_config(self) -> dict[str, Any]:

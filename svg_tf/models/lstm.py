@@ -107,7 +107,7 @@ class Stack(Configured):
 
         gate_terms are added to the gates of the first layer.
         """
-        outputs, states = inputs, []
+        outputs, states = inputs, list[LSTMState]()
         for cell, cell_state in zip(self.cells, state, strict=True):
             outputs, cell_state = cell(outputs, cell_state, gate_terms=None if states else gate_terms)
             states.append(cell_state)
