@@ -165,13 +165,21 @@ def test_unusable_files_are_listed_and_the_others_stay(folder, config):
         (folder / f"cut{tenth}.mp4").write_bytes(data[: len(data) * tenth // 10])
     (folder / "text.avi").write_text("this is not a video")
     np.save(folder / "wrong.npy", np.zeros((4, 4)))
+    (folder / "link.mp4").symlink_to(folder / "missing.mp4")
     (folder / "sizes").mkdir()
     for number in range(3):
         Image.new("L", (32 + number // 2, 32)).save(folder / "sizes" / f"{number}.png")
     collection = videos.prepare(config)
     assert [video.name for video in collection.videos] == ["good.mp4"]
-    assert set(collection.skipped) == {*(f"cut{n}.mp4" for n in range(10)), "text.avi", "wrong.npy", "sizes"}
+    assert set(collection.skipped) == {
+        *(f"cut{n}.mp4" for n in range(10)),
+        "text.avi",
+        "wrong.npy",
+        "sizes",
+        "link.mp4",
+    }
     assert collection.skipped["cut0.mp4"] == "is empty"
+    assert collection.skipped["link.mp4"] == "cannot be read: No such file or directory"
     assert collection.skipped["sizes"] == "frame 2 is 33x32, not 32x32"
     assert json.loads(Path(collection.skipped_path).read_text()) == collection.skipped
 

@@ -114,9 +114,9 @@ def test_in_order_the_test_takes_the_beginning_of_each_video(videos):
 
 
 def test_too_short_videos_are_an_error_that_names_the_required_length(videos):
-    with pytest.raises(DataError, match=r"test split of data_dir DIR .* n_eval need 8 frames, .* of 2 videos has 7"):
+    with pytest.raises(DataError, match=r"test split of data_dir DIR .* spans 8 frames, .* has 7; lower --n_eval"):
         windows(videos(5, 7), "test")
-    with pytest.raises(DataError, match="n_past and n_future need 9 frames at --frame_stride=2"):
+    with pytest.raises(DataError, match="spans 9 frames at --frame_stride=2, .* lower --n_past or --n_future"):
         windows(videos(5, 7), config=CONFIG.replace(frame_stride=2))
     with pytest.raises(DataError, match="train split of data_dir DIR has no videos"):
         windows([])

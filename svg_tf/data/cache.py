@@ -135,7 +135,12 @@ def _key(folder: str, name: str) -> str:
     parts = [path]
     if os.path.isdir(path):
         parts += [os.path.join(path, image) for image in sorted(os.listdir(path))]
-    states = [(os.path.relpath(part, folder), os.stat(part).st_size, os.stat(part).st_mtime_ns) for part in parts]
+    states = []
+    for part in parts:
+        size = time = 0
+        with contextlib.suppress(OSError):  # a dangling link is reported when it is decoded
+            size, time = os.stat(part).st_size, os.stat(part).st_mtime_ns
+        states.append((os.path.relpath(part, folder), size, time))
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:24]
 
 

@@ -78,5 +78,5 @@ def _split(videos: Sequence[StoredVideo], split: str) -> list[StoredVideo]:
     pool = folders["train"] or others
     held_out = [name for name in SPLITS[1:] if not folders[name]]
     if split == "train" and held_out and len(pool) < ENOUGH_VIDEOS:
-        logging.info("there are only %d videos: the end of each is held out for %s", len(pool), " and ".join(held_out))
+        logging.info("fewer than %d videos: the end of each is held out for %s", ENOUGH_VIDEOS, " and ".join(held_out))
     return divide(pool, held_out)[split]

@@ -126,11 +126,11 @@ def _too_short(videos: Sequence[StoredVideo], config: Config, split: str, span: 
     if not videos:
         return f"the {split} split of data_dir {config.data_dir} has no videos; add some"
     longest = max(len(video) for video in videos)
-    flags = "n_eval" if split == "test" else "n_past and n_future"
+    flags = "--n_eval" if split == "test" else "--n_past or --n_future"
     stride = f" at --frame_stride={config.frame_stride}" if config.frame_stride > 1 else ""
     return (
-        f"the {split} split of data_dir {config.data_dir} has no video that is long enough: {flags} need {span} "
-        f"frames{stride}, the longest of {len(videos)} videos has {longest}; lower them or add videos"
+        f"the {split} split of data_dir {config.data_dir} has no video that is long enough: a clip spans {span} "
+        f"frames{stride}, the longest video has {longest}; lower {flags} or add videos"
     )
 
 
