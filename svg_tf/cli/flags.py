@@ -46,8 +46,7 @@ def config_from_flags() -> Config:
     Raises:
         ConfigError: a value is out of range, or two values do not fit together.
     """
-    values: dict[str, Any] = {field.name: FLAGS[field.name].value for field in dataclasses.fields(Config)}
-    return Config(**{**values, "run_dir": os.path.expanduser(values["run_dir"])})
+    return Config(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(Config)})  # type: ignore[arg-type]
 
 
 def flags_of(config: Config) -> list[str]:
@@ -61,11 +60,10 @@ def command_line() -> str:
     return " ".join([sys.argv[0], shlex.join(sys.argv[1:])])
 
 
-def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
+def run(main: Callable[[], None]) -> None:
     """Parse the flags and call main. An error that the user can fix is one line on stderr and exit status 1."""
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         sys.exit(f"error: KERAS_BACKEND is {os.environ['KERAS_BACKEND']!r}; svg_tf needs KERAS_BACKEND=tensorflow")
-    sys.argv = argv or sys.argv
     # For --help, absl prints the docstring of __main__ and the key flags of sys.argv[0]: those of the command.
     sys.modules["__main__"].__doc__ = sys.modules[main.__module__].__doc__
     for name, found in FLAGS.flags_by_module_dict().items():
