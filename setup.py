@@ -52,6 +52,7 @@ setup(
             *TFLITE,
             "hypothesis>=6.100",
             "mypy>=2.4",
+            "playwright>=1.49",  # drives an installed Chromium in the test of the playground
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.8",
