@@ -40,10 +40,8 @@ class _Model:
         self._library, self._graph = library, library.TF_NewGraph()
         tags = (ctypes.c_char_p * 1)(b"serve")
         options = library.TF_NewSessionOptions()
-        with _Status(library) as status:
-            self._session = library.TF_LoadSessionFromSavedModel(
-                options, None, os.fsencode(folder), tags, 1, self._graph, None, status
-            )
+        arguments = (options, None, os.fsencode(folder), tags, 1, self._graph, None)
+        self._session = _checked(library, library.TF_LoadSessionFromSavedModel, *arguments)
 
     def run(self, inputs, outputs):
         library = self._library
@@ -51,9 +49,8 @@ class _Model:
         targets = (_Output * len(outputs))(*map(self._find, outputs.values()))
         fed = (ctypes.c_void_p * len(inputs))(*map(self._tensor, inputs.values()))
         results = (_Pointer * len(outputs))()
-        with _Status(library) as status:
-            both = (sources, fed, len(inputs), targets, results, len(outputs))
-            library.TF_SessionRun(self._session, None, *both, None, 0, None, status)
+        both = (sources, fed, len(inputs), targets, results, len(outputs))
+        _checked(library, library.TF_SessionRun, self._session, None, *both, None, 0, None)
         return {name: self._array(tensor) for name, tensor in zip(outputs, results, strict=True)}
 
     def _find(self, name):
@@ -74,19 +71,13 @@ class _Model:
         return array
 
 
-class _Status:
-    """A TF_Status; leaving the block raises its error."""
-
-    def __init__(self, library):
-        self._library = library
-
-    def __enter__(self):
-        self._status = self._library.TF_NewStatus()
-        return self._status
-
-    def __exit__(self, *_):
-        if self._library.TF_GetCode(self._status):
-            raise RuntimeError(self._library.TF_Message(self._status).decode(errors="replace"))
+def _checked(library, function, *arguments):
+    """Call a function whose last argument is a TF_Status; raise what it says."""
+    status = library.TF_NewStatus()
+    result = function(*arguments, status)
+    if library.TF_GetCode(status):
+        raise RuntimeError(library.TF_Message(status).decode(errors="replace"))
+    return result
 
 
 def _load_library():

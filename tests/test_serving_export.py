@@ -24,13 +24,6 @@ def test_the_servers_calls_without_python_draw_the_same_frames(tmp_path):
     assert "[2,2,32,32,1] is not compatible" in error
 
 
-def test_the_weights_are_stored_once():
-    model, folder, _ = exported()
-    weights = sum(weight.numpy().nbytes for weight in model.weights)
-    on_disk = os.path.getsize(os.path.join(folder, "variables", "variables.data-00000-of-00001"))
-    assert weights < on_disk < 1.2 * weights  # the rest is names
-
-
 def _save(folder, function, **attributes):
     """Saves a signature x float32 [B] -> y and returns the folder."""
     module = tf.Module()

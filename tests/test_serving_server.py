@@ -153,6 +153,8 @@ def test_wrong_requests_get_a_sentence_and_the_next_request_an_answer(server):
                 client.predict("futures", bad)
         with pytest.raises(ExportError, match="nothing"):
             client.predict("nothing", inputs)
+        with pytest.raises(ExportError, match="has no model other"):
+            type(client)(client._server, "other").shape()
         assert client.predict("futures", inputs)["frames"].shape == (2, 3, 4, 32, 32, 1)
 
 
@@ -205,28 +207,17 @@ def test_different_numbers_of_seeds_cannot_be_merged(server):
         assert "Dimensions of inputs should match" in error or "different shapes and padding is turned off" in error
 
 
-def test_a_model_that_is_not_served(server):
-    _, (grpc_client, rest_client), _, _ = server
-    for client in (GrpcClient(grpc_client._server, "other"), RestClient(rest_client._server, "other")):
-        with pytest.raises(ExportError, match="has no model other"):
-            client.shape()
-
-
-def test_a_server_that_is_not_there():
+@pytest.mark.parametrize("client", [GrpcClient, RestClient])
+def test_a_server_that_is_not_there_or_does_not_answer_in_time(client):
     address = f"127.0.0.1:{_free_port()}"
-    for client in (GrpcClient(address, timeout=5), RestClient(address, timeout=5)):
-        with pytest.raises(ExportError, match=f"no server answers at {address}"):
-            client.shape()
-
-
-def test_a_server_that_does_not_answer_in_time():
+    with pytest.raises(ExportError, match=f"no server answers at {address}"):
+        client(address, timeout=5).shape()
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        for client in (GrpcClient(address, timeout=0.3), RestClient(address, timeout=0.3)):
-            with pytest.raises(ExportError, match=f"no answer from {address} within 0.3 s|no server answers"):
-                client.shape()
+        with pytest.raises(ExportError, match=f"no answer from {address} within 0.3 s|no server answers"):
+            client(address, timeout=0.3).shape()
 
 
 def test_grpc_without_its_package(monkeypatch):
