@@ -6,7 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-_SECONDS = 10.0  # between two lines
+_SECONDS = 10.0
 _LINE = "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 
 
@@ -25,8 +25,7 @@ def progress(
     Args:
         iterable: items to iterate over; None to call `update` by hand.
         total: expected number of items; by default `len(iterable)`, if it has one.
-        desc: name of the loop.
-        unit: name of one item.
+        desc, unit: names of the loop and of one item.
         initial: items done before, of a resumed loop.
         **options: other options of `tqdm`, such as `disable`.
     """
