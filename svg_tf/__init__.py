@@ -39,4 +39,6 @@ def _check_backend() -> None:
 
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
-        raise ImportError(f"KERAS_BACKEND is {backend!r}; svg_tf runs on TensorFlow only. Unset it, or set 'tensorflow'.")
+        raise ImportError(
+            f"KERAS_BACKEND is {backend!r}; svg_tf runs on TensorFlow only. Unset it, or set 'tensorflow'."
+        )

@@ -140,7 +140,12 @@ def zipped(members):
 
 
 HEADERS = [npy((10**6, 4_096, 4_096, 3), bytes(99)), npy((2**40, 2**40, 2**40)), npy((-12, 8, 8, 3))]
-HEADERS += [npy((3,), b"abc"), npy((2**62, 2**62, 0)), npy((3, 8, 8), bytes(768), "<U1"), npy((2, 8, 8), bytes(512), "<f4")]
+HEADERS += [
+    npy((3,), b"abc"),
+    npy((2**62, 2**62, 0)),
+    npy((3, 8, 8), bytes(768), "<U1"),
+    npy((2, 8, 8), bytes(512), "<f4"),
+]
 HEADERS += [b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text for text in (b"(" * 5_000, b"9" * 9_000, b"\xff")]
 WRONG = [("a.npy", data) for data in HEADERS] + [("a.npz", zipped({"a.npy": data})) for data in HEADERS]
 WRONG += [("a.npz", zipped({})), ("a.npz", zipped({"a.txt": b"text"})), ("a.mov", zipped({"a.mp4": b"text"}))]
