@@ -25,7 +25,8 @@ def progress(
     Args:
         iterable: items to iterate over; None to call `update` by hand.
         total: expected number of items; by default `len(iterable)`, if it has one.
-        desc, unit: names of the loop and of one item.
+        desc: name of the loop.
+        unit: name of one item.
         initial: items done before, of a resumed loop.
         **options: other options of `tqdm`, such as `disable`.
     """
