@@ -261,38 +261,6 @@ def _assert_same_course(one, two):
             np.testing.assert_allclose(float(row_two[name]), float(row_one[name]), rtol=tolerance, err_msg=name)
 
 
-_CRASHING_ON_TWO_DEVICES = textwrap.dedent("""
-    import sys
-    import tensorflow as tf
-    from svg_tf.training import train as training
-    from svg_tf.training.callbacks import Saver
-    from svg_tf.config import Config
-
-    def crash(self, batch, logs=None):
-        if int(self.model.step.numpy()) == 6:
-            raise SystemExit(10 + self.model.distribute_strategy.num_replicas_in_sync)
-
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    Saver.on_train_batch_begin = crash
-    training.train(Config.load(sys.argv[1]))
-""")
-
-
-@pytest.mark.slow
-def test_a_run_of_two_devices_goes_on_with_one_in_the_middle_of_an_epoch(small, tmp_path):
-    whole = small(run_dir=str(tmp_path / "whole"), batch_size=4, learning_rate=1e-4)
-    training.train(whole)
-    cut = whole.replace(run_dir=str(tmp_path / "cut"), checkpoint_every=1, strategy="mirrored")
-    cut.save(cut.run_dir)
-    command = [sys.executable, "-c", _CRASHING_ON_TWO_DEVICES, cut.run_dir]
-    result = subprocess.run(command, env=_environment(), capture_output=True, text=True, timeout=600)
-    assert result.returncode == 12, result.stderr[-3000:]
-    assert checkpoints.steps(cut.run_dir)[-1] == 6
-    training.train(cut.replace(strategy="none"))
-    _assert_same_course(whole, cut)
-
-
 @pytest.fixture
 def start():
     """Starts both processes of a run on this machine; kills them when the test fails."""

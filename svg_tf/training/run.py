@@ -11,22 +11,8 @@ from svg_tf.training import checkpoints
 
 # Fields that do not change the steps already taken, so they may differ on resume.
 _MAY_CHANGE = frozenset(
-    {
-        "run_dir",
-        "data_dir",
-        "cache_dir",
-        "epochs",
-        "validation_steps",
-        "best_by",
-        "jit_compile",
-        "remat",
-        "strategy",
-        "connect_timeout",
-        "checkpoint_every",
-        "keep_checkpoints",
-        "n_samples",
-        "n_eval",
-    }
+    {"run_dir", "data_dir", "cache_dir", "epochs", "validation_steps", "best_by", "n_samples", "n_eval"}
+    | {"jit_compile", "remat", "strategy", "connect_timeout", "checkpoint_every", "keep_checkpoints"}
 )
 _POLICIES = {"off": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -70,7 +56,9 @@ def open_run(config: Config) -> None:
             files.remove_temporary_files(os.path.join(run_dir, folder))
         config.save(run_dir)
     except OSError as error:
-        raise ConfigError(f"run_dir {run_dir} cannot be written: {error.strerror}; choose another --run_dir.") from None
+        raise ConfigError(
+            f"run_dir {run_dir} cannot be written: {error.strerror}; choose another --run_dir."
+        ) from None
 
 
 def _check_same(old: Config, new: Config) -> None:
