@@ -213,13 +213,13 @@ def time_major(frames: tf.Tensor) -> tf.Tensor:
     return tf.cast(frames, tf.float32) / 255.0 if frames.dtype == tf.uint8 else tf.cast(frames, tf.float32)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _generate(model: "SVG", context: tf.Tensor, n_future: int, seeds: tf.Tensor) -> Rollout:
     steps = context.shape[1] - 1
     return roll_out(model, context, noise.rollout_noise(seeds, steps + n_future, model.z_dim))
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _reconstruct(model: "SVG", frames: tf.Tensor) -> tf.Tensor:
     return model(frames).predictions
 
