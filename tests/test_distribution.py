@@ -191,8 +191,7 @@ def _addresses(host, count):
 def test_processes_wait_until_all_have_started(host):
     addresses = _addresses(host, 3)
     late = [
-        threading.Timer(delay, wait_for_peers, (Cluster(addresses, number), 60))
-        for number, delay in ((1, 0.5), (2, 1))
+        threading.Timer(delay, wait_for_peers, (Cluster(addresses, number), 60)) for number, delay in ((1, 0.5), (2, 1))
     ]
     for thread in late:
         thread.start()

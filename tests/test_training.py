@@ -106,9 +106,7 @@ def test_a_signal_in_the_last_step_of_an_epoch_saves_before_the_validation_which
         os.kill(os.getpid(), signal.SIGTERM)
 
     training.train(cut, callbacks=[_At(3, "on_train_batch_begin", stop), count])
-    assert (
-        not tested and checkpoints.steps(cut.run_dir) == [4] and not os.path.exists(cut.run_dir + "/logs/epochs.csv")
-    )
+    assert not tested and checkpoints.steps(cut.run_dir) == [4] and not os.path.exists(cut.run_dir + "/logs/epochs.csv")
     training.train(cut, callbacks=[count])
     assert tested
     _assert_same(_latest(whole), _latest(cut))
@@ -177,9 +175,7 @@ def test_stock_callbacks_work(small, tmp_path):
     assert int(model.step) == 8  # stopped after the second of four epochs
     assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
     with open(csv_path, newline="") as file:
-        assert [float(row["val_loss"]) for row in csv.DictReader(file)] == [
-            float(r["val_loss"]) for r in _rows(config)
-        ]
+        assert [float(row["val_loss"]) for row in csv.DictReader(file)] == [float(r["val_loss"]) for r in _rows(config)]
     saved = keras.models.load_model(str(best))
     assert type(saved.optimizer).__name__ == "Adam" and int(saved.step) in (4, 8)
     assert os.listdir(tmp_path / "tensorboard")

@@ -56,9 +56,7 @@ def open_run(config: Config) -> None:
             files.remove_temporary_files(os.path.join(run_dir, folder))
         config.save(run_dir)
     except OSError as error:
-        raise ConfigError(
-            f"run_dir {run_dir} cannot be written: {error.strerror}; choose another --run_dir."
-        ) from None
+        raise ConfigError(f"run_dir {run_dir} cannot be written: {error.strerror}; choose another --run_dir.") from None
 
 
 def _check_same(old: Config, new: Config) -> None:

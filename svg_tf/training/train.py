@@ -71,9 +71,7 @@ def train(config: Config, began: float | None = None, callbacks: Sequence[keras.
             own = [Futures(config, clips, writer), EpochLog(config, step, writer), bar]
         stack.enter_context(_stop_on_signal(saver))
         every = [FiniteLoss(config), *own, *callbacks, saver]
-        loop.fit(
-            model, config, _batches(config, strategy, "train", step), validation_data, every, saver.validation_due
-        )
+        loop.fit(model, config, _batches(config, strategy, "train", step), validation_data, every, saver.validation_due)
         distribution.any_process(strategy, False)  # a process that leaves before the chief is done would end it
     if saver.stopped and not saver.stop_requested:
         raise PeerError(f"Another process was stopped, and step {saver.step} is saved. Start all again to continue.")
