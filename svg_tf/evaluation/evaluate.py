@@ -39,11 +39,7 @@ class Options(NamedTuple):
 
 
 def evaluate(
-    config: Config,
-    options: Options,
-    folder: str,
-    model: SVG | None = None,
-    compared: dict[str, Any] | None = None,
+    config: Config, options: Options, folder: str, model: SVG | None = None, compared: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Score the test clips of a run and write the tables, see `results.write`.
 
@@ -79,13 +75,6 @@ def evaluate(
     clips = scoring.TestClips(setting, options.n_clips)
     metrics, features, missing = _metrics(options, setting.config, clips.count)
     n_samples = options.n_samples if model.has_latent else 1
-    notes = []
-    if not model.has_latent:
-        notes.append("The model has no latent variable: all samples of a clip are equal, so one is drawn.")
-    if clips.count == 1:
-        notes.append("One clip was scored, so there is no confidence interval.")
-    if 0 < clips.count < options.n_clips:
-        notes.append(f"The test set has {clips.count:,} clips, fewer than --n_clips={options.n_clips}.")
     batch = scoring.clips_at_once(model, n_samples, clips.count)
     scorer = scoring.Scorer(
         model,
@@ -133,9 +122,20 @@ def evaluate(
         "machine": _machine(),
         "protocol": _protocol(setting, options, clips.count),
         "recalibration": recalibration,
-        "notes": notes,
+        "notes": _notes(model, options, clips.count),
     }
     return results.write(folder, facts, metrics, missing, scorer, store, compared)
+
+
+def _notes(model: SVG, options: Options, n_clips: int) -> list[str]:
+    notes = []
+    if not model.has_latent:
+        notes.append("The model has no latent variable: all samples of a clip are equal, so one is drawn.")
+    if n_clips == 1:
+        notes.append("One clip was scored, so there is no confidence interval.")
+    if n_clips < options.n_clips:
+        notes.append(f"The test set has {n_clips:,} clips, fewer than --n_clips={options.n_clips}.")
+    return notes
 
 
 def _with_context(model: SVG, n_past: int) -> SVG:
@@ -209,6 +209,6 @@ def _machine() -> str:
             names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
         processor = names[0] if names else processor
     parts = [f"{processor}, {os.cpu_count()} cores"]
-    for device in tf.config.list_physical_devices("GPU"):
-        parts.append(tf.config.experimental.get_device_details(device).get("device_name", "a GPU"))
+    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    parts += [details.get("device_name", "a GPU") for details in gpus]
     return ", ".join([*parts, f"TensorFlow {tf.__version__}"])

@@ -1,7 +1,6 @@
 """Futures of a run's test clips: sampled, scored and drawn as pictures."""
 
 import os
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,17 +57,22 @@ def draw(
     board, number = Scoreboard(_METRICS), 0
     pictures: list[list[Row]] = []
     with progress(total=n_clips, unit="clip", desc="generate") as bar:
-        for clips in data.map(lambda clips: clips[:, : config.n_past + horizon]).as_numpy_iterator():
+        for clips in data.as_numpy_iterator():
             clips = clips / np.float32(255)
             seeds = noise.sample_seeds(seed, range(number, number + len(clips)), n_samples)
-            parts = list(sample(model, clips[:, : config.n_past], horizon, seeds, batch))
+            contexts, truths = clips[:, : config.n_past], clips[:, config.n_past : config.n_past + horizon]
+            parts = [
+                [_scores(*clip) for clip in zip(contexts, truths, part, strict=True)]
+                for part in sample(model, contexts, horizon, seeds, batch)
+            ]
             for index, clip in enumerate(clips):
-                samples = np.concatenate([part[index] for part in parts])  # [S, T, H, W, C]
-                best = _score(board, *np.split(clip, [config.n_past]), samples)
+                scores = {name: np.concatenate([part[index][name] for part in parts]) for name in ("mse", "ssim")}
+                best = _add(board, contexts[index], truths[index], scores)
                 if number < n_shown:
+                    chosen = seeds[index : index + 1, [best, *range(min(_SHOWN_SAMPLES, n_samples))]]
+                    samples = rollout.generate(model, contexts[index : index + 1], horizon, chosen).frames[0].numpy()
                     posterior = rollout.reconstruct(model, clip[np.newaxis])[0].numpy()
-                    shown = [samples[best], *samples[:_SHOWN_SAMPLES]]
-                    pictures.append(_rows(clip, shown, posterior, config.n_past, n_samples))
+                    pictures.append(_rows(clip, samples, posterior, config.n_past, n_samples))
                 number += 1
                 bar.update()
     names = [f"futures_{index}.png" for index in range(len(pictures))]
@@ -81,18 +85,21 @@ def draw(
     return Result(number, table)
 
 
-def _score(board: Scoreboard, context: np.ndarray, truth: np.ndarray, samples: np.ndarray) -> int:
-    """Add a clip's samples [S, T, H, W, C] and trivial predictions to the scores; return the best sample by SSIM."""
-    names = {"best": f"best of {len(samples)}", "mean": "mean sample"}
-    measured = {metric.name: metric.measure(context, truth, samples[:, : len(truth)]) for metric in _METRICS}
-    choices = board.add_samples(names, "model", measured)
+def _scores(context: np.ndarray, truth: np.ndarray, samples: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the scores of the frames of samples [S, T, H, W, C] that have a truth, by metric."""
+    return {metric.name: metric.measure(context, truth, samples[:, : len(truth)]) for metric in _METRICS}
+
+
+def _add(board: Scoreboard, context: np.ndarray, truth: np.ndarray, scores: dict[str, np.ndarray]) -> int:
+    """Add a clip's samples and trivial predictions to the board; return the best sample by SSIM."""
+    choices = board.add_samples({"best": f"best of {len(scores['mse'])}", "mean": "mean sample"}, "model", scores)
     for name, frames in reversed(trivial_predictions(context, len(truth)).items()):
-        scores = {metric.name: metric.measure(context, truth, frames[np.newaxis])[0] for metric in _METRICS}
-        board.add_prediction(name, "trivial", scores)
+        found = _scores(context, truth, frames[np.newaxis])
+        board.add_prediction(name, "trivial", {metric: values[0] for metric, values in found.items()})
     return choices["ssim"].best_sample
 
 
-def _rows(clip: np.ndarray, samples: Sequence[np.ndarray], posterior: np.ndarray, n_past: int, n: int) -> list[Row]:
+def _rows(clip: np.ndarray, samples: np.ndarray, posterior: np.ndarray, n_past: int, n: int) -> list[Row]:
     """Return the rows of a clip's picture, as long as the shorter of truth and predictions.
 
     Args:

@@ -32,9 +32,10 @@ def write(
     store: Store,
     compared: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write the tables of the first facts["n_clips"] records. Each file is written atomically, metrics.json last.
+    """Write the tables of the first facts["n_clips"] records and return the content of metrics.json.
 
-    The metrics.json and report.html of an earlier evaluation are removed before any other file is replaced.
+    Each file is written atomically, metrics.json last. The metrics.json and report.html of an earlier evaluation are
+    removed before any other file is replaced.
 
     Args:
         folder: folder to write to.
@@ -44,9 +45,6 @@ def write(
         scorer: the scorer of the records, for the examples.
         store: the records.
         compared: metrics.json of another model, whose rows are added.
-
-    Returns:
-        The content of metrics.json.
 
     Raises:
         ConfigError: the other evaluation is of other clips or lengths.

@@ -108,20 +108,15 @@ def ranking(scores: np.ndarray, better: str) -> np.ndarray:
 
 @functools.cache
 def expected_best(n_samples: int, counts: tuple[int, ...]) -> np.ndarray:
-    """Return the probability that each sample is the best of n chosen without replacement.
+    """Return the probability that each sample is the best of n chosen without replacement, float64 [len(counts), S].
 
     The sample of rank r (from 0) among S is the best of n if the other n - 1 rank behind it: C(S-1-r, n-1) of C(S, n)
     ways. A row times the ranked scores is the expected score of the best.
-
-    Returns:
-        float64 [len(counts), S], best sample first.
     """
-    return np.array(
-        [
-            [math.comb(n_samples - 1 - rank, count - 1) / math.comb(n_samples, count) for rank in range(n_samples)]
-            for count in counts
-        ]
-    )
+    ways = [
+        [math.comb(n_samples - 1 - rank, n - 1) / math.comb(n_samples, n) for rank in range(n_samples)] for n in counts
+    ]
+    return np.array(ways)
 
 
 def counts_up_to(n_samples: int) -> tuple[int, ...]:

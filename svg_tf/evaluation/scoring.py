@@ -22,16 +22,11 @@ _MOST_CLIPS_AT_ONCE = 32
 
 
 class TestClips:
-    """Test clips of a run under a protocol. A clip depends on its number only.
+    """Test clips of a run under a protocol, `count` of n_past + horizon frames. A clip depends on its number only.
 
-    Attributes:
-        count: number of clips.
-        n_past: context frames.
-        horizon: frames after the context.
-        simulated: futures can be simulated.
+    `simulated` tells whether the source can simulate futures.
 
     Raises:
-        ConfigError: more clips are wanted than the test set has.
         DataError: the test data is missing or broken.
     """
 
@@ -75,7 +70,7 @@ def sample(model: SVG, contexts: np.ndarray, horizon: int, seeds: np.ndarray, ba
     """Sample futures of several clips in parts of at most SAMPLES_AT_ONCE samples.
 
     Every call of the model has the same shape, [batch, min(S, SAMPLES_AT_ONCE)], padded if need be. The last bit of a
-    sample may depend on this shape and on its place in it, but never on the other samples.
+    sample may depend on this shape, but never on the other samples.
 
     Args:
         model: a trained model.
@@ -170,11 +165,9 @@ class Scorer:
         return records
 
     def example(self, number: int, samples: list[int]) -> dict[str, np.ndarray]:
-        """Return a clip, some of its samples and its reconstruction: float32 in [0, 1], context included.
+        """Return a clip, some of its samples and its reconstruction, float32 [..., T, H, W, C] with the context.
 
-        Returns:
-            truth and posterior [T, H, W, C], samples [len(samples), T, H, W, C]. The first frame of the posterior,
-            which has no prediction, is the true one.
+        The first frame of the reconstruction, which has no prediction, is the true one.
         """
         clip, n_past = self._load([number]), self._clips.n_past
         seeds = noise.sample_seeds(self._seed, [number], self._n_samples)[:, samples]

@@ -51,9 +51,7 @@ class VideoFeatures:
         try:
             self._module = tf.saved_model.load(folder, tags=[])  # must outlive its signature
         except Exception as error:  # protobuf's, TensorFlow's or Python's, depending on the damage
-            # TensorFlow's messages begin with indented source lines and end with the reason.
-            lines = [line for line in str(error).splitlines() if line.strip() and not line[0].isspace()]
-            reason = lines[-1] if lines else type(error).__name__
+            reason = " ".join(str(error).split())[-200:]
             raise CheckpointError(f"{folder} is not a valid TensorFlow Hub module ({reason}). {_REMEDY}") from None
         self._network = self._module.signatures.get(_SIGNATURE)
         inputs = self._network.structured_input_signature[1] if self._network else {}
@@ -69,16 +67,13 @@ class VideoFeatures:
         self._features_of = tf.function(self._features, input_signature=[videos], autograph=False)
 
     def __call__(self, videos: np.ndarray) -> np.ndarray:
-        """Return the features of whole videos, context included.
+        """Return the features of whole videos, context included: float64 [N, 400].
 
         Args:
-            videos: float32 [N, T, H, W, C] in [0, 1]; T is 9 or more, C is 1 or 3.
-
-        Returns:
-            float64 [N, 400].
+            videos: float32 [N, T, H, W, C] in [0, 1]; C is 1 or 3.
 
         Raises:
-            ConfigError: videos too short for the network.
+            ConfigError: T is below 9.
         """
         count, frames = videos.shape[:2]
         if frames < _MIN_FRAMES:

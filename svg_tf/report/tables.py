@@ -74,7 +74,8 @@ def groups(metrics: dict[str, Any]) -> list[Group]:
     found = []
     for kind, title in titles.items():
         rows = [row for row in metrics["table"] if row["kind"] == kind]
-        lines = [Line(row["name"], "", {name: cell(row, name) for name in names}) for row in rows]
+        prefix = f"{compared['run_dir']}, " if compared else ""
+        lines = [Line(row["name"].removeprefix(prefix), "", {n: cell(row, n) for n in names}) for row in rows]
         found.append(Group(kind, title, lines))
     lines = [Line(row["name"], row["source"], {name: printed(row, name) for name in names}) for row in published]
     return [group for group in [*found, Group("published", "Published", lines)] if group.lines]
