@@ -127,15 +127,15 @@ def test_untrained_priors_have_the_models_architecture_and_differ(tiny, recurren
 def test_the_standard_deviation_along_a_rollout_is_that_of_its_prior(lively, frames):
     model = lively()
     context = frames(model, length=3)
-    stddev = prior.rollout_stddev(model, context, 4, n_samples=2, seed=3)
+    stddev = model.prior_stddev(context, 4, n_samples=2, seed=3)
     assert stddev.shape == [2, 2, 4, model.z_dim]
     futures = model.generate(context, 4, n_samples=2, seed=3).numpy()
     for sample in (0, 1):  # which the model itself gives for the clips that it generated
         clips = np.concatenate([context / np.float32(255), futures[:, sample]], axis=1)
         _, logvar = model(tf.constant(clips)).prior
         np.testing.assert_allclose(stddev[:, sample], np.exp(logvar[:, 2:] / 2), rtol=1e-3)
-    with pytest.raises(ValueError, match="prior='fixed'; its standard deviation needs prior='learned'"):
-        prior.rollout_stddev(lively(prior="fixed"), context, 4)
+    with pytest.raises(ValueError, match="prior is 'fixed'; only a learned prior"):
+        lively(prior="fixed").prior_stddev(context, 4)
 
 
 # Scores.

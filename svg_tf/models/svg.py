@@ -356,8 +356,23 @@ class SVG(keras.Model):
         Raises:
             ValueError: an argument is out of its range or has the wrong shape.
         """
-        seeds = np.repeat(noise.sample_seeds(seed, [0], n_samples), len(context), axis=0)
-        return rollout.generate(self, context, n_future, seeds).frames
+        return self._sample(context, n_future, n_samples, seed).frames
+
+    def prior_stddev(
+        self, context: tf.Tensor | np.ndarray, n_future: int, n_samples: int = 1, seed: int = 0
+    ) -> tf.Tensor:
+        """Return the standard deviation of the learned prior along the futures that `generate` samples.
+
+        Arguments and errors are those of `generate`; the result is float32 [B, S, T, Z]. It measures how uncertain the
+        model is about each predicted frame.
+
+        Raises:
+            ValueError: the prior is not learned.
+        """
+        if self.prior is None:
+            raise ValueError(f"prior is {self.prior_type!r}; only a learned prior has a standard deviation to return.")
+        _, logvar = self._sample(context, n_future, n_samples, seed).prior
+        return losses.stddev(logvar)
 
     def reconstruct(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Predict each frame from the true frame before it and the posterior's mean of z.
@@ -369,6 +384,14 @@ class SVG(keras.Model):
             Frames 1 to T-1, float32 [B, T-1, H, W, C] in [0, 1].
         """
         return rollout.reconstruct(self, frames)
+
+    def export(self, filepath: str, **kwargs) -> None:
+        """Refuse Keras' export, whose SavedModel would hold the teacher-forced forward pass and not the sampler."""
+        raise NotImplementedError("Export the sampler with `svg-tf export-saved-model` or `svg-tf export-tflite`.")
+
+    def _sample(self, context: tf.Tensor | np.ndarray, n_future: int, n_samples: int, seed: int) -> rollout.Rollout:
+        seeds = np.repeat(noise.sample_seeds(seed, [0], n_samples), len(context), axis=0)
+        return rollout.generate(self, context, n_future, seeds)
 
     def _step_noise(self, frames: tf.Tensor, stream: int, step: tf.Tensor) -> tf.Tensor | None:
         if not self.has_latent:

@@ -1,4 +1,4 @@
-"""The standard deviation of the learned prior, along true clips and along generated futures."""
+"""The standard deviation of the learned prior along true clips."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,37 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from svg_tf import losses, noise, rollout
+from svg_tf import losses, rollout
 from svg_tf.models.lstm import GaussianLSTM
 from svg_tf.models.svg import SVG
 from svg_tf.progress import progress
 from svg_tf.uncertainty.sequences import Batch, turns
-
-
-def rollout_stddev(
-    model: SVG, context: np.ndarray | tf.Tensor, n_future: int, n_samples: int = 1, seed: int = 0
-) -> tf.Tensor:
-    """Return the standard deviation of the learned prior along the futures of `model.generate(...)`.
-
-    It measures how uncertain the model is about each predicted frame.
-
-    Args:
-        model: a trained model with a learned prior.
-        context: uint8, or float32 in [0, 1], [B, P, H, W, C] with P = model.n_past.
-        n_future: frames T to predict.
-        n_samples: futures S of each context.
-        seed: seed of the futures.
-
-    Returns:
-        float32 [B, S, T, Z].
-
-    Raises:
-        ValueError: the prior is not learned, or an argument has the wrong shape or range.
-    """
-    prior = rollout.generate(model, context, n_future, noise.sample_seeds(seed, range(len(context)), n_samples)).prior
-    if prior is None:
-        raise ValueError(f"the model has prior={model.prior_type!r}; its standard deviation needs prior='learned'")
-    return losses.stddev(prior[1])
 
 
 def clip_stddev(
