@@ -10,6 +10,11 @@ import numpy as np
 
 from svg_tf.report import write_report
 
+
+def _score(mean, low, high):
+    return {"mean": mean, "low": low, "high": high}
+
+
 METRICS = {
     "model": "SVG-LP",
     "run_dir": "runs/demo",
@@ -48,9 +53,9 @@ METRICS = {
             "name": "best of 20",
             "kind": "model",
             "metrics": {
-                "psnr": {"mean": 19.96512, "low": 19.40999, "high": 20.53001},
-                "ssim": {"mean": 0.694249, "low": 0.66638, "high": 0.72211},
-                "mse": {"mean": 0.00146123, "low": 0.001255, "high": 0.0016678},
+                "psnr": _score(19.96512, 19.40999, 20.53001),
+                "ssim": _score(0.694249, 0.66638, 0.72211),
+                "mse": _score(0.00146123, 0.001255, 0.0016678),
             },
         },
         {"name": "one sample", "kind": "model", "metrics": {"fvd": {"mean": 1234.5678}}},
@@ -58,21 +63,13 @@ METRICS = {
             "name": "copy last",
             "kind": "trivial",
             "metrics": {
-                "psnr": {"mean": 9.25, "low": 8.125, "high": 10.375},
-                "ssim": {"mean": -0.00004, "low": -0.0312449, "high": 0.0312},
-                "mse": {"mean": 0.0056, "low": 0.0051, "high": 0.0061},
+                "psnr": _score(9.25, 8.125, 10.375),
+                "ssim": _score(-0.00004, -0.0312449, 0.0312),
+                "mse": _score(0.0056, 0.0051, 0.0061),
                 "fvd": {"mean": 80.25},
             },
         },
-        {
-            "name": "simulator, best of 20",
-            "kind": "simulator",
-            "metrics": {
-                "psnr": {"mean": 22.3712, "low": 21.741, "high": 22.988},
-                "ssim": {"mean": 0.77759, "low": 0.7464, "high": 0.8087},
-                "mse": {"mean": 0.000879, "low": 0.00075, "high": 0.001},
-            },
-        },
+        {"name": "simulator, best of 20", "kind": "simulator", "metrics": {"psnr": _score(22.3712, 21.741, 22.988)}},
     ],
     "predictors": {
         "best of 20": "The best of twenty.",
@@ -89,20 +86,8 @@ METRICS = {
         "psnr": {
             "frames": [2, 3, 4, 5],
             "lines": [
-                {
-                    "name": "best of 20",
-                    "kind": "model",
-                    "mean": [24.0, 22.0, 20.0, 14.0],
-                    "low": [23.0, 21.0, 19.0, 12.0],
-                    "high": [25.0, 23.0, 21.0, 16.0],
-                },
-                {
-                    "name": "copy last",
-                    "kind": "trivial",
-                    "mean": [18.0, 12.0, 11.0, 10.0],
-                    "low": [17.0, 11.0, 10.0, 9.0],
-                    "high": [19.0, 13.0, 12.0, 11.0],
-                },
+                {"name": "best of 20", "kind": "model", **_score([24, 22, 20, 14], [23, 21, 19, 12], [25, 23, 21, 16])},
+                {"name": "copy last", "kind": "trivial", **_score([18, 12, 11, 10], [17, 11, 10, 9], [19, 13, 12, 11])},
             ],
         }
     },

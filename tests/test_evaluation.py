@@ -140,14 +140,14 @@ def test_an_interrupted_evaluation_resumes_at_its_batch_and_gives_the_same_bits(
 
 
 def test_stored_scores_are_used_again_with_the_same_settings_only(config, monkeypatch):
-    monkeypatch.setattr(scoring, "_MOST_CLIPS_AT_ONCE", 1)
+    monkeypatch.setattr(scoring, "_MOST_CLIPS_AT_ONCE", 2)
     calls, score = [], Scorer.__call__
     monkeypatch.setattr(Scorer, "__call__", lambda self, first: calls.append(first) or score(self, first))
-    few = run_evaluation(config, "grown", n_clips=1)
-    run_evaluation(config, "grown", n_clips=2)
-    assert run_evaluation(config, "grown", n_clips=1)["table"] == few["table"] and calls == [0, 1]
-    run_evaluation(config, "grown", n_clips=1, seed=1)
-    assert calls == [0, 1, 0]
+    few = run_evaluation(config, "grown", n_clips=3)
+    assert run_evaluation(config, "grown", n_clips=4)["n_clips"] == 4 and calls == [0, 2, 2]  # its batch has grown
+    assert run_evaluation(config, "grown", n_clips=3)["table"] == few["table"] and len(calls) == 3
+    run_evaluation(config, "grown", n_clips=2, seed=1)
+    assert calls == [0, 2, 2, 0]
 
 
 def test_a_model_without_a_latent_variable_draws_one_sample(tmp_path):

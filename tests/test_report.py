@@ -164,7 +164,7 @@ def test_scores_of_the_page_are_those_of_metrics_json_rounded(page):
                 assert value == round(score[part], decimals) and text != "\N{MINUS SIGN}0.0000"
                 assert decimals == {"psnr": 2, "ssim": 4, "mse": 5, "fvd": 0}[name]
                 count += 1
-    assert count == 9 * 3 + 2
+    assert count == 7 * 3 + 2
 
 
 def test_groups_stand_in_order_and_columns_have_units_and_directions(page):
