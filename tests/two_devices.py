@@ -39,7 +39,7 @@ def train_steps(config: Config) -> dict[str, np.ndarray]:
         if not name.startswith("metrics/"):  # each replica holds a share of those
             found[f"copies/{name}"] = np.stack(strategy.experimental_local_results(variable.value))
     test_step = loop.on_all_replicas(model, model.test_step)
-    losses = loop.validate(model, test_step, training._batches(config, strategy, "validation"), 2)
+    losses = loop.validate(model, test_step, training._batches(config, strategy, "validation"), config.validation_steps)
     return found | {f"validation/{name}": value for name, value in losses.items()}
 
 
