@@ -11,7 +11,7 @@ import tensorflow as tf
 from served_model import LIMITS, exported, make_model, request, run_in_cpp
 
 from svg_tf import rollout
-from svg_tf.serving import ExportError, exporting, inspection, versions
+from svg_tf.serving import ExportError, exporting, versions
 
 
 def test_the_servers_calls_without_python_draw_the_same_frames(tmp_path):
@@ -45,7 +45,7 @@ TRAPS = {
 def test_a_model_that_a_server_cannot_run_is_refused(trap, tmp_path):
     function, message = TRAPS[trap]
     with pytest.raises(ExportError, match=message):
-        inspection.check(_save(tmp_path / "trap", function, weight=tf.Variable(np.ones(3, np.float32))), 12)
+        exporting.check_operations_and_weights(_save(tmp_path / "trap", function, weight=tf.Variable(np.ones(3, np.float32))), 12)
 
 
 def test_the_servers_calls_fail_on_the_same_models(tmp_path):
@@ -66,15 +66,15 @@ def test_the_servers_calls_fail_on_the_same_models(tmp_path):
     np.testing.assert_allclose(answer["y"], np.full(2, model.layers[0].kernel.numpy()[0, 0]), atol=1e-6)
     tf.saved_model.load(held).signatures["serving_default"](tf.constant(inputs["x"]))  # Python does not notice
     with pytest.raises(tf.errors.OpError):
-        inspection.run_in_session(held, "serving_default", inputs)
+        exporting.run_in_session(held, "serving_default", inputs)
 
 
 def test_weights_that_are_stored_twice_are_refused(tmp_path):
     weight, again = tf.Variable(np.ones(3, np.float32)), tf.Variable(np.ones(3, np.float32))
     folder = _save(tmp_path / "twice", lambda x: {"y": x * weight[0]}, weight=weight, again=again)
     with pytest.raises(ExportError, match="stores 24 bytes of weights, but the model has 12"):
-        inspection.check(folder, 12)
-    inspection.check(folder, 24)
+        exporting.check_operations_and_weights(folder, 12)
+    exporting.check_operations_and_weights(folder, 24)
 
 
 def _small_build(model, limits):
@@ -92,7 +92,7 @@ def test_a_failed_check_leaves_nothing(tmp_path, monkeypatch):
         raise ExportError("refused")
 
     monkeypatch.setattr(exporting.signatures, "build", _small_build)
-    monkeypatch.setattr(inspection, "check", check)
+    monkeypatch.setattr(exporting, "check_operations_and_weights", check)
     with pytest.raises(ExportError, match="refused"):
         exporting.export(make_model(), str(tmp_path / "export"), LIMITS)
     assert os.listdir(tmp_path / "export") == []

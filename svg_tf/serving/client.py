@@ -5,6 +5,7 @@ frames = draw_futures(client, context, seeds=range(8))  # uint8 [P, H, W, C] -> 
 """
 
 import base64
+import functools
 import io
 import json
 import urllib.error
@@ -17,7 +18,6 @@ from PIL import Image
 
 from svg_tf.serving import ExportError
 
-_REST_DTYPES = {"DT_FLOAT": np.float32, "DT_INT32": np.int32, "DT_INT64": np.int64}
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -76,10 +76,9 @@ class RestClient:
 
     def __init__(self, server: str, model: str = "svg", timeout: float = 60.0):
         self._server, self._model, self._timeout = server, model, timeout
-        self._signatures: dict[str, Any] = {}
 
     def shape(self) -> ModelShape:
-        signature = self._signature("serving_default")
+        signature = self._signatures["serving_default"]
         sizes = {
             name: [int(axis["size"]) for axis in signature[side][name]["tensor_shape"]["dim"]]
             for side, name in (("inputs", "context"), ("outputs", "frames"))
@@ -87,20 +86,21 @@ class RestClient:
         return ModelShape(tuple(sizes["context"][1:]), sizes["frames"][2])
 
     def predict(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
-        infos = self._signature(signature)["outputs"]
+        if signature not in self._signatures:
+            raise ExportError(f"the model {self._model} at {self._server} has no signature {signature}")
+        infos = self._signatures[signature]["outputs"]
         columns = {name: _to_json(value) for name, value in inputs.items()}
-        outputs = self._ask(":predict", {"signature_name": signature, "inputs": columns})["outputs"]
+        outputs = self._send(":predict", {"signature_name": signature, "inputs": columns})["outputs"]
         if len(infos) == 1:  # the server leaves out the name of a single output
             outputs = {name: outputs for name in infos}
         return {name: _from_json(outputs[name], info["dtype"]) for name, info in infos.items()}
 
-    def _signature(self, name: str) -> dict[str, Any]:
-        self._signatures = self._signatures or self._ask("/metadata")["metadata"]["signature_def"]["signature_def"]
-        if name not in self._signatures:
-            raise ExportError(f"the model {self._model} at {self._server} has no signature {name}")
-        return self._signatures[name]
+    @functools.cached_property
+    def _signatures(self) -> dict[str, Any]:
+        """The server's SignatureDef messages by name, as JSON."""
+        return self._send("/metadata")["metadata"]["signature_def"]["signature_def"]
 
-    def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _send(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         url = f"http://{self._server}/v1/models/{self._model}{path}"
         try:
@@ -109,37 +109,35 @@ class RestClient:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
-                raise _refusal(self._server, self._model, error.code == 404, _error_text(error)) from None
+                raise self._refusal(error.code == 404, _error_text(error)) from None
         except OSError as error:
-            raise _no_answer(self._server, self._timeout, getattr(error, "reason", error)) from None
+            raise self._no_answer(getattr(error, "reason", error)) from None
         except ValueError:
             raise ExportError(f"{self._server} is not the REST address of a model server; name it host:port") from None
 
+    def _refusal(self, unknown: bool, text: str) -> ExportError:
+        what = f"has no model {self._model}" if unknown else "refused the request"
+        return ExportError(f"the server at {self._server} {what}: {text}")
 
-class GrpcClient:
+    def _no_answer(self, reason: Any) -> ExportError:
+        if isinstance(reason, TimeoutError):
+            return ExportError(f"no answer from {self._server} within {self._timeout:g} s; raise the timeout")
+        return ExportError(f"no server answers at {self._server} ({reason}); start it, or name another address")
+
+
+class GrpcClient(RestClient):
     """A served model over gRPC, with the methods of RestClient."""
 
     def __init__(self, server: str, model: str = "svg", timeout: float = 60.0):
+        super().__init__(server, model, timeout)
         try:
             import grpc
             from tensorflow_serving.apis import prediction_service_pb2_grpc
         except ImportError as missing:
             raise ExportError(f"gRPC needs tensorflow-serving-api ({missing}); pip install it, or use REST") from None
-        self._server, self._model, self._timeout = server, model, timeout
         # gRPC's default limit of 4 MiB is 256 frames of 64x64 pixels.
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(grpc.insecure_channel(server, options))
-
-    def shape(self) -> ModelShape:
-        from tensorflow_serving.apis import get_model_metadata_pb2
-
-        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
-        request.model_spec.name = self._model
-        definitions = get_model_metadata_pb2.SignatureDefMap()
-        self._ask(self._stub.GetModelMetadata, request).metadata["signature_def"].Unpack(definitions)
-        signature = definitions.signature_def["serving_default"]
-        context = [axis.size for axis in signature.inputs["context"].tensor_shape.dim]
-        return ModelShape(tuple(context[1:]), signature.outputs["frames"].tensor_shape.dim[2].size)
 
     def predict(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
         import tensorflow as tf
@@ -149,21 +147,30 @@ class GrpcClient:
         request.model_spec.name, request.model_spec.signature_name = self._model, signature
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-        outputs = self._ask(self._stub.Predict, request).outputs
+        outputs = self._call(self._stub.Predict, request).outputs
         return {name: tf.make_ndarray(tensor) for name, tensor in outputs.items()}
 
-    def _ask(self, method: Callable, request: Any) -> Any:
+    @functools.cached_property
+    def _signatures(self) -> dict[str, Any]:
+        from google.protobuf import json_format
+        from tensorflow_serving.apis import get_model_metadata_pb2
+
+        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+        request.model_spec.name = self._model
+        definitions = get_model_metadata_pb2.SignatureDefMap()
+        self._call(self._stub.GetModelMetadata, request).metadata["signature_def"].Unpack(definitions)
+        return json_format.MessageToDict(definitions, preserving_proto_field_name=True)["signature_def"]
+
+    def _call(self, method: Callable, request: Any) -> Any:
         import grpc
 
         try:
             return method(request, timeout=self._timeout)
         except grpc.RpcError as error:
             text, code = (error.details() or "").split("\n")[0], error.code()
-            if code == grpc.StatusCode.UNAVAILABLE:
-                raise _no_answer(self._server, self._timeout, text) from None
-            if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise _no_answer(self._server, self._timeout, TimeoutError()) from None
-            raise _refusal(self._server, self._model, code == grpc.StatusCode.NOT_FOUND, text) from None
+            if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                raise self._no_answer(text if code == grpc.StatusCode.UNAVAILABLE else TimeoutError()) from None
+            raise self._refusal(code == grpc.StatusCode.NOT_FOUND, text) from None
 
 
 def encode_png(frame: np.ndarray) -> bytes:
@@ -180,17 +187,6 @@ def decode_png(file: bytes, channels: int) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
-def _refusal(server: str, model: str, unknown: bool, text: str) -> ExportError:
-    what = f"has no model {model}" if unknown else "refused the request"
-    return ExportError(f"the server at {server} {what}: {text}")
-
-
-def _no_answer(server: str, timeout: float, reason: Any) -> ExportError:
-    if isinstance(reason, TimeoutError):
-        return ExportError(f"no answer from {server} within {timeout:g} s; raise the timeout")
-    return ExportError(f"no server answers at {server} ({reason}); start it, or name another address")
-
-
 def _error_text(error: urllib.error.HTTPError) -> str:
     try:
         return str(json.loads(error.read())["error"]).split("\n")[0]
@@ -199,17 +195,13 @@ def _error_text(error: urllib.error.HTTPError) -> str:
 
 
 def _to_json(value: np.ndarray) -> Any:
-    if value.dtype != object:
-        return value.tolist()
-    return [_to_json(row) for row in value] if value.ndim > 1 else [{"b64": _base64(item)} for item in value]
-
-
-def _base64(item: bytes) -> str:
-    return base64.b64encode(item).decode()
+    if value.dtype == object:
+        value = np.frompyfunc(lambda item: {"b64": base64.b64encode(item).decode()}, 1, 1)(value)
+    return value.tolist()
 
 
 def _from_json(value: Any, dtype: str) -> np.ndarray:
-    if dtype != "DT_STRING":
-        return np.array(value, _REST_DTYPES[dtype])
+    if dtype == "DT_FLOAT":
+        return np.array(value, np.float32)
     leaves = np.array(value, object)  # dicts are leaves for NumPy
     return np.frompyfunc(lambda item: base64.b64decode(item["b64"]), 1, 1)(leaves)

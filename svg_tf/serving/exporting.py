@@ -1,31 +1,34 @@
-"""Exports a model as a SavedModel for TensorFlow Serving."""
+"""Export a model as a SavedModel for TensorFlow Serving, and check that a server can run it."""
 
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import svg_tf
 from svg_tf import noise, rollout
 from svg_tf.models.svg import SVG
-from svg_tf.serving import ExportError, inspection, saving, signatures, versions, warmup
+from svg_tf.serving import ExportError, saving, signatures, versions
 from svg_tf.serving.signatures import Limits
 
-MODEL_NAME = "svg"
-MANIFEST = os.path.join("assets.extra", "manifest.json")
+_MODEL_NAME = "svg"
 _LARGEST_DIFFERENCE = 1e-5  # between pixels of the SavedModel and of the model, in [0, 1]
+_PYTHON = {"EagerPyFunc", "PyFunc", "PyFuncStateless"}
+_UNSEEDED = {"RandomStandardNormal", "RandomUniform", "StatefulStandardNormalV2", "StatefulUniform", "TruncatedNormal"}
+_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 def export(model: SVG, base: str, limits: Limits, *, version: int | None = None, origin: str = "") -> str:
-    """Write `base/<version>`, checked, or nothing.
+    """Write a SavedModel to `base/<version>`, which appears once it is complete and checked.
 
-    The SavedModel is published after its operations and weights have been checked (`inspection`) and a session has
-    drawn the same frames from it as the model.
+    The checks: a server can run its operations, each weight is stored once, and a session draws the model's frames.
 
     Args:
         model: a trained model; the SavedModel computes in float32.
@@ -47,22 +50,49 @@ def export(model: SVG, base: str, limits: Limits, *, version: int | None = None,
         model = saving.float32_copy(model)  # REST has no half precision, and it is slower on CPUs
     logging.info("tracing the signatures")
     functions = signatures.build(model, limits)
-    weight_bytes = sum(weight.numpy().nbytes for weight in model.weights)
 
     def write(folder: str) -> None:
         saving.save(model, functions, folder)
-        inspection.check(folder, weight_bytes)
+        check_operations_and_weights(folder, sum(weight.numpy().nbytes for weight in model.weights))
         check_frames(folder, model)
-        os.makedirs(os.path.join(folder, "assets.extra"))
-        warmup.write(os.path.join(folder, "assets.extra", warmup.FILE), functions, MODEL_NAME)
-        content = json.dumps(_manifest(folder, model, functions, limits, origin), indent=2)
-        with open(os.path.join(folder, MANIFEST), "w", encoding="utf-8") as file:
-            file.write(content + "\n")
+        extra = os.path.join(folder, "assets.extra")
+        os.makedirs(extra)
+        _write_warmup_requests(os.path.join(extra, "tf_serving_warmup_requests"), functions)
+        manifest = _manifest(folder, model, functions, limits, origin)
+        with open(os.path.join(extra, "manifest.json"), "w", encoding="utf-8") as file:
+            json.dump(manifest, file, indent=2)
 
     try:
         return versions.publish(base, version, write)
     except tf.errors.OpError as error:  # TensorFlow writes through its own file system layer
         raise ExportError(f"{base} cannot be written: {error.message}") from None
+
+
+def check_operations_and_weights(folder: str, weight_bytes: int) -> None:
+    """Check the operations of a SavedModel, and that each weight is stored once.
+
+    Args:
+        folder: the SavedModel.
+        weight_bytes: size of the model's weights.
+
+    Raises:
+        ExportError: an operation does not run on a server, or the weights are missing or stored twice.
+    """
+    with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
+        graph = SavedModel.FromString(file.read()).meta_graphs[0].graph_def
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    operations = {node.op for node in nodes}
+    for name in operations & _PYTHON:
+        raise ExportError(f"the model uses the operation {name}, which calls Python; use TensorFlow operations")
+    for name in operations & _UNSEEDED:
+        raise ExportError(f"the model uses the operation {name}, whose seed is not in the request; use svg_tf.noise")
+    if any(node.attr["_XlaMustCompile"].b for node in nodes):
+        raise ExportError("the model has a function with jit_compile=True, which a server refuses to run; remove it")
+    reader = tf.train.load_checkpoint(os.path.join(folder, "variables", "variables"))
+    types, shapes = reader.get_variable_to_dtype_map(), reader.get_variable_to_shape_map()
+    stored = sum(types[name].size * int(np.prod(shape)) for name, shape in shapes.items() if name != _OBJECT_GRAPH)
+    if stored != weight_bytes:
+        raise ExportError(f"the SavedModel stores {stored:,} bytes of weights, but the model has {weight_bytes:,}")
 
 
 def check_frames(folder: str, model: SVG) -> None:
@@ -76,7 +106,7 @@ def check_frames(folder: str, model: SVG) -> None:
     inputs = {"context": context, "seeds": seeds, "horizon": np.array([2], np.int32)}
     try:
         with saving.quiet():
-            frames = inspection.run_in_session(folder, "futures", inputs)["frames"]
+            frames = run_in_session(folder, "futures", inputs)["frames"]
     except tf.errors.OpError as error:
         raise ExportError(f"the SavedModel does not run in a session: {error.message}") from None
     difference = np.abs(frames - rollout.generate(model, context, 2, seeds).frames.numpy()).max()
@@ -84,29 +114,72 @@ def check_frames(folder: str, model: SVG) -> None:
         raise ExportError(f"the exported frames differ from the model's by {difference:.2g}")
 
 
+def run_in_session(folder: str, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Run a signature in a TensorFlow 1 session, which restores variables by name as a server does.
+
+    `tf.saved_model.load` restores them by object, and so runs models that a server cannot run.
+    """
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], folder)
+        definition = meta_graph.signature_def[signature]
+        feeds = {definition.inputs[name].name: value for name, value in inputs.items()}
+        return session.run({name: info.name for name, info in definition.outputs.items()}, feeds)
+
+
 def _manifest(folder: str, model: SVG, functions: saving.Signatures, limits: Limits, origin: str) -> dict[str, Any]:
-    """Describe a SavedModel for people and scripts; a server ignores the file. It holds no paths of this machine."""
-    paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    """Describe a SavedModel for people and scripts; a server ignores the file. It holds no local paths."""
+    digests, described = {}, {}
+    for parent, _, names in os.walk(folder):
+        for path in (os.path.join(parent, name) for name in names):
+            with open(path, "rb") as file:
+                digests[os.path.relpath(path, folder)] = hashlib.file_digest(file, "sha256").hexdigest()
+    for name, function in functions.items():
+        sides = {"inputs": saving.inputs_of(function), "outputs": function.structured_outputs}
+        described[name] = {
+            side: {key: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for key, spec in specs.items()}
+            for side, specs in sides.items()
+        }
     return {
         "model": model.get_config(),
         "origin": origin,
         "training_step": int(model.step.numpy()),
         "limits": limits._asdict(),
-        "signatures": {name: _described(function) for name, function in functions.items()},
+        "signatures": described,
         "versions": {"svg_tf": svg_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
-        "sha256": {os.path.relpath(path, folder): sha256(path) for path in sorted(paths)},
+        "sha256": digests,
     }
 
 
-def _described(function: Any) -> dict[str, Any]:
-    sides = {"inputs": saving.inputs_of(function), "outputs": function.structured_outputs}
-    return {
-        side: {name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for name, spec in specs.items()}
-        for side, specs in sides.items()
-    }
+def _write_warmup_requests(path: str, functions: saving.Signatures) -> None:
+    """Write the smallest request of each signature: one black context, one future, one frame where T is free.
+
+    A server runs them while it loads the model, so that the first client does not wait for lazy initialization. The
+    file holds `tensorflow.serving.PredictionLog` messages, encoded here because the package tensorflow-serving-api is
+    optional.
+    """
+    image = saving.inputs_of(functions["future"])["context"].shape[2:]
+    png = tf.io.encode_png(np.zeros(image, np.uint8)).numpy()
+    with tf.io.TFRecordWriter(path) as writer:
+        for signature, function in functions.items():
+            # model_spec (1) with name (1) and signature_name (3), then inputs (2)
+            request = _field(1, _field(1, _MODEL_NAME.encode()) + _field(3, signature.encode()))
+            for name, spec in saving.inputs_of(function).items():
+                smallest = {"context_bytes": png, "horizon": 1}.get(name, 0)
+                value = np.full([size or 1 for size in spec.shape], smallest, spec.dtype.as_numpy_dtype)
+                tensor = tf.make_tensor_proto(value).SerializeToString()
+                request += _field(2, _field(1, name.encode()) + _field(2, tensor))
+            writer.write(_field(6, _field(1, request)))  # predict_log (6), request (1)
 
 
-def sha256(path: str) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _field(number: int, data: bytes) -> bytes:
+    """Encode one length-delimited field of a protocol buffer."""
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _varint(value: int) -> bytes:
+    """Encode seven bits a byte, lowest first; the eighth bit is set on all but the last byte."""
+    data = bytearray()
+    while value > 0x7F:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*data, value])

@@ -1,8 +1,7 @@
 """Signatures of an exported model, and the checks of their inputs.
 
-Every input and output begins with the batch dimension, as REST rows and the server's batching require. A row of the
-outputs depends only on the same row of the inputs, so a server may merge, pad and split requests. The checks run
-inside the graph because the server compares neither shapes nor values with the signature.
+A row of the outputs depends only on the same row of the inputs, so a server may merge, pad and split requests. The
+checks run inside the graph because the server compares neither shapes nor values with the signature.
 """
 
 import struct
@@ -40,22 +39,17 @@ def build(model: SVG, limits: Limits) -> Signatures:
     B contexts of P = n_past frames, S futures of each, T predicted frames. Frames are float32 in [0, 1]. A future is
     a function of its context and its seed (`svg_tf.noise.sample_seeds`).
 
-    * `serving_default`: context [B, P, H, W, C] -> frames [B, S, T, H, W, C] with S = limits.n_samples. The seeds are
-      those of clip 0 and seed 0, the same for each row.
+    * `serving_default`: context [B, P, H, W, C] -> frames [B, S, T, H, W, C]. Each row has the seeds of clip 0, seed 0.
     * `future`: context, seed int64 [B] -> frames [B, T, H, W, C].
     * `futures`: context, seeds int64 [B, S], horizon int32 [B] (T, the same in each row) -> frames
       [B, S, T, H, W, C] and, if the prior is learned, prior_stddev [B, S, T, Z].
     * `futures_png`: context_bytes string [B, P], seeds int64 [B, S] -> frames_bytes string [B, S, T], PNG files.
 
-    A server that merges requests can merge those of the first two signatures freely. Requests of the last two can
-    only be merged if they have the same S.
+    A server can merge requests of the first two signatures freely, those of the last two only if they have the same S.
 
     Args:
-        model: an `SVG` model in float32.
+        model: a model that computes in float32.
         limits: sizes fixed at export.
-
-    Returns:
-        Concrete functions by signature name.
     """
     image = [model.image_size, model.image_size, model.channels]
     context = tf.TensorSpec([None, model.n_past, *image], tf.float32, "context")
@@ -70,11 +64,10 @@ def build(model: SVG, limits: Limits) -> Signatures:
         return {"frames": frames} | ({"prior_stddev": losses.stddev(prior[1])} if prior is not None else {})
 
     def checked_draw(context, seeds, horizon):
-        context = tf.ensure_shape(context, [None, model.n_past, *image])
         samples = tf.size(seeds, tf.int64)
         frames = samples * tf.cast(horizon, tf.int64)
         context, seeds, horizon = _require(
-            (context, tf.ensure_shape(seeds, [None, None]), horizon),
+            (tf.ensure_shape(context, [None, model.n_past, *image]), tf.ensure_shape(seeds, [None, None]), horizon),
             (tf.shape(context)[0] >= 1, "context must have at least one row"),
             (
                 tf.reduce_all((context >= -_TOLERANCE) & (context <= 1 + _TOLERANCE)),  # False for NaN
@@ -90,27 +83,23 @@ def build(model: SVG, limits: Limits) -> Signatures:
 
     def serving_default(context):
         default_seeds = noise.sample_seeds(0, [0], limits.n_samples)  # [1, S]
-        frames = checked_draw(context, tf.tile(default_seeds, [tf.shape(context)[0], 1]), limits.horizon)["frames"]
+        frames = checked_draw(context, tf.repeat(default_seeds, tf.shape(context)[0], 0), limits.horizon)["frames"]
         return {"frames": tf.ensure_shape(frames, [None, limits.n_samples, limits.horizon, *image])}
 
     def future(context, seed):
-        seed = tf.ensure_shape(seed, [None])[:, tf.newaxis]
-        frames = checked_draw(context, seed, limits.horizon)["frames"]
+        frames = checked_draw(context, seed[:, tf.newaxis], limits.horizon)["frames"]
         return {"frames": tf.ensure_shape(frames[:, 0], [None, limits.horizon, *image])}
 
     def futures(context, seeds, horizon):
-        horizon = tf.ensure_shape(horizon, [None])
-        longest = tf.reduce_max(horizon)
         longest = _require(
-            longest,
+            tf.reduce_max(horizon),
             (tf.shape(horizon)[0] == tf.shape(context)[0], "horizon must have one row for each context"),
-            (tf.reduce_all(horizon == longest), "horizon must be the same number in each row"),
+            (tf.reduce_all(horizon == horizon[:1]), "horizon must be the same number in each row"),
         )
         return checked_draw(context, seeds, longest)
 
     def futures_png(context_bytes, seeds):
-        context = _decode_png(context_bytes, model)
-        frames = checked_draw(context, seeds, limits.horizon)["frames"]
+        frames = checked_draw(_decode_png(context_bytes, model), seeds, limits.horizon)["frames"]
         return {"frames_bytes": tf.io.encode_png(tf.cast(tf.round(255.0 * frames), tf.uint8))}
 
     def traced(function, **specs):
@@ -125,10 +114,9 @@ def build(model: SVG, limits: Limits) -> Signatures:
 
 
 def default_max_frames(model: SVG) -> int:
-    """Return the number of predicted frames that fit into 1 GiB, half of a server's 2 GB for one request.
+    """Return the number of predicted frames that fit into 1 GiB with four float32 copies of each, as in a rollout.
 
-    A rollout holds four float32 copies of each predicted frame. The other half is for the activations of 100 futures
-    (measured at 64x64: 0.07 GB with DCGAN, 0.23 GB with VGG) and for the encoded answer.
+    With the activations of 100 futures (at most 0.23 GB measured at 64x64) a request stays below 2 GB.
     """
     return 2**30 // (4 * 4 * model.image_size**2 * model.channels)
 
@@ -145,11 +133,13 @@ def _decode_png(files: tf.Tensor, model: SVG) -> tf.Tensor:
 
     The size in the header is checked first: a file of a few bytes can decompress to a gigabyte.
     """
-    files = tf.ensure_shape(files, [None, model.n_past])
     size, channels = model.image_size, model.channels
     header = _PNG_HEADER + struct.pack(">II", size, size)
     right = tf.reduce_all(tf.strings.substr(files, 0, len(header)) == header)
-    files = _require(files, (right, f"context_bytes must be PNG files of {size}x{size} pixels"))
+    files = _require(
+        tf.ensure_shape(files, [None, model.n_past]),
+        (right, f"context_bytes must be PNG files of {size}x{size} pixels"),
+    )
     frames = tf.map_fn(
         lambda file: tf.ensure_shape(tf.io.decode_png(file, channels), [size, size, channels]),
         tf.reshape(files, [-1]),

@@ -35,8 +35,8 @@ def latest(base: str) -> int | None:
 def publish(base: str, version: int | None, write: Callable[[str], None]) -> str:
     """Call write(folder) with an empty temporary folder and rename it to its version once it is on the disk.
 
-    No file locks are used, which not every network mount has: a rename onto a folder with files fails, so two exports
-    at the same time get different versions. Temporary folders older than a day are removed.
+    A rename onto a folder with files fails, so two exports at the same time get different versions without file locks,
+    which some network mounts lack. Temporary folders older than a day are removed.
 
     Args:
         base: folder of the versions; created if missing.
@@ -50,20 +50,23 @@ def publish(base: str, version: int | None, write: Callable[[str], None]) -> str
         ExportError: the version exists, or the folder cannot be written.
     """
     check(base, version)
+    temporary = os.path.join(base, _TEMPORARY + uuid.uuid4().hex)
     try:
         os.makedirs(base, exist_ok=True)
-        _remove_abandoned(base)
-        temporary = os.path.join(base, _TEMPORARY + uuid.uuid4().hex)
+        for name in os.listdir(base):
+            path = os.path.join(base, name)
+            if name.startswith(_TEMPORARY) and time.time() - os.path.getmtime(path) > _ABANDONED_AFTER:
+                shutil.rmtree(path, ignore_errors=True)
         os.mkdir(temporary)
-        try:
-            write(temporary)
-            _flush(temporary)
-            return _rename(temporary, base, version)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+        write(temporary)
+        for parent, _, names in os.walk(temporary):
+            for path in (parent, *(os.path.join(parent, name) for name in names)):
+                files.flush(path)
+        return _rename(temporary, base, version)
     except OSError as error:
         raise ExportError(f"{base} cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # no longer there after a rename
 
 
 def _rename(temporary: str, base: str, version: int | None) -> str:
@@ -78,17 +81,3 @@ def _rename(temporary: str, base: str, version: int | None) -> str:
             continue
         files.flush(base)
         return path
-
-
-def _remove_abandoned(base: str) -> None:
-    for name in os.listdir(base):
-        path = os.path.join(base, name)
-        if name.startswith(_TEMPORARY) and time.time() - os.path.getmtime(path) > _ABANDONED_AFTER:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _flush(folder: str) -> None:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            files.flush(os.path.join(parent, name))
-        files.flush(parent)
