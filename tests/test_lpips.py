@@ -1,10 +1,10 @@
-"""Tests of svg_tf/metrics/lpips.py on stand-in weights."""
+"""Tests of svg_tf/metrics/lpips.py on stand-in weights with the names and formats of the published files."""
 
-import functools
+import hashlib
 
 import numpy as np
 import pytest
-from lpips_files import LAYERS, numbers, sha256, standin, write, write_backbone, write_folder
+from torch_files import TorchFile, ordered
 
 from svg_tf.config import ConfigError
 from svg_tf.metrics import lpips as lpips_module
@@ -13,106 +13,104 @@ from svg_tf.torch_import import TorchFileError
 
 # Scores of the lpips package 0.1.4 with torchvision 0.28 and PyTorch 2.13 for the stand-in weights and _pair(...).
 _PUBLISHED_CODE = {
-    ("alex", 64, 64, 3): [0.19992847018234444, 0.2056722552852088],
-    ("alex", 32, 32, 1): [0.20059171284745428, 0.198763293390955],
-    ("vgg", 64, 64, 3): [0.1996936645651774, 0.19824755806558544],
-    ("vgg", 32, 32, 1): [0.20485278507484947, 0.21326602272449247],
+    (64, 64, 3): [0.19992847018234444, 0.2056722552852088],
+    (32, 32, 1): [0.20059171284745428, 0.198763293390955],
 }
+_CONVOLUTIONS = ((0, 3, 64, 11), (3, 64, 192, 5), (6, 192, 384, 3), (8, 384, 256, 3), (10, 256, 256, 3))
+
+
+def _numbers(shape, seed):
+    """Return pseudo-random numbers in [-1, 1), the same on every machine, float64."""
+    bits = np.arange(np.prod(shape), dtype=np.uint32) + np.uint32(seed * 0x9E3779B1 & 0xFFFFFFFF)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):  # the finalizer of MurmurHash3
+        bits = (bits ^ (bits >> np.uint32(shift))) * np.uint32(factor)
+    return (bits ^ (bits >> np.uint32(16))).reshape(shape) / 2.0**31 - 1
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    return {net: write_folder(tmp_path_factory.mktemp(net), net) for net in LAYERS}
+def weights():
+    """Return the state dictionaries of the features and of the linear calibration."""
+    features, linear = {}, {}
+    for index, inputs, outputs, size in _CONVOLUTIONS:
+        seed = 100 + 2 * len(features)
+        weight = _numbers([outputs, inputs, size, size], seed) * np.sqrt(6 / (inputs * size * size))
+        features[f"features.{index}.weight"] = weight.astype(np.float32)
+        features[f"features.{index}.bias"] = (0.2 * _numbers([outputs], seed + 1)).astype(np.float32)
+        weight = np.abs(_numbers([1, outputs, 1, 1], len(linear)))
+        linear[f"lin{len(linear)}.model.1.weight"] = weight.astype(np.float32)
+    return features, linear
+
+
+def _write(folder, features, linear):
+    """Write both files to a folder and return it."""
+    for name, tensors, form in (("alexnet-owt-7be5be79.pth", features, "zip"), ("alex.pth", linear, "stream")):
+        file = TorchFile()
+        file.write(folder / name, ordered({key: file.tensor(array) for key, array in tensors.items()}), form)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def metrics(folders):
-    return {net: functools.partial(Lpips(str(folder)).measure, None) for net, folder in folders.items()}
+def lpips(weights, tmp_path_factory):
+    return Lpips(str(_write(tmp_path_factory.mktemp("weights"), *weights)))
 
 
 def _pair(*shape):
     """Return frames and distorted frames, float32 [*shape] in [0, 1]."""
-    truth = 0.5 + 0.5 * numbers(shape, 7)
-    return truth.astype(np.float32), np.clip(truth + 0.3 * numbers(shape, 8), 0, 1).astype(np.float32)
+    truth = 0.5 + 0.5 * _numbers(shape, 7)
+    return truth.astype(np.float32), np.clip(truth + 0.3 * _numbers(shape, 8), 0, 1).astype(np.float32)
 
 
-@pytest.mark.parametrize(("net", "height", "width", "channels"), _PUBLISHED_CODE)
-def test_scores_are_those_of_the_published_code(metrics, net, height, width, channels):
-    truth, prediction = _pair(2, height, width, channels)
-    expected = _PUBLISHED_CODE[net, height, width, channels]
-    np.testing.assert_allclose(metrics[net](truth, prediction[np.newaxis])[0], expected, rtol=3e-6)
+@pytest.mark.parametrize("shape", _PUBLISHED_CODE)
+def test_scores_are_those_of_the_published_code(lpips, shape):
+    truth, prediction = _pair(2, *shape)
+    scores = lpips.measure(None, truth, prediction[np.newaxis])
+    np.testing.assert_allclose(scores[0], _PUBLISHED_CODE[shape], rtol=3e-6)
 
 
-def test_chunks_give_each_sample_and_frame_its_score(metrics, monkeypatch):
+def test_chunks_give_each_sample_and_frame_its_score(lpips, monkeypatch):
     truth, prediction = _pair(5, 32, 32, 1)
     samples = np.stack([prediction, np.roll(truth, 5, axis=1), truth])
-    whole = metrics["alex"](truth, samples)
+    whole = lpips.measure(None, truth, samples)
     assert whole.dtype == np.float32 and whole.shape == (3, 5)
     np.testing.assert_array_equal(whole[2], 0)
     monkeypatch.setattr(lpips_module, "_CHUNK_PIXELS", 2 * 32 * 32 + 5)
-    np.testing.assert_allclose(metrics["alex"](truth, samples), whole, rtol=1e-5)
-    alone = [metrics["alex"](truth[t : t + 1], samples[:, t : t + 1])[:, 0] for t in range(5)]
+    np.testing.assert_allclose(lpips.measure(None, truth, samples), whole, rtol=1e-5)
+    alone = [lpips.measure(None, truth[t : t + 1], samples[:, t : t + 1])[:, 0] for t in range(5)]
     np.testing.assert_allclose(np.stack(alone, axis=1), whole, rtol=1e-5)
 
 
-def test_stronger_noise_scores_more_and_grey_frames_have_three_equal_channels(metrics):
-    truth, _ = _pair(3, 64, 64, 1)
-    noise = numbers(truth.shape, 9).astype(np.float32)
-    samples = np.stack([np.clip(truth + amount * noise, 0, 1) for amount in (0, 0.05, 0.2, 0.8)])
-    scores = metrics["alex"](truth, samples)
-    assert np.all(np.diff(scores, axis=0) > 0)
-    np.testing.assert_array_equal(scores, metrics["alex"](np.repeat(truth, 3, -1), np.repeat(samples, 3, -1)))
+def test_grey_frames_have_three_equal_channels(lpips):
+    truth, prediction = _pair(3, 64, 64, 1)
+    colour = lpips.measure(None, np.repeat(truth, 3, -1), np.repeat(prediction[np.newaxis], 3, -1))
+    np.testing.assert_array_equal(lpips.measure(None, truth, prediction[np.newaxis]), colour)
 
 
-@pytest.mark.parametrize(("net", "title"), [("alex", "AlexNet"), ("vgg", "VGG16")])
-def test_the_definition_names_the_network_the_version_and_the_files(folders, metrics, net, title):
-    definition = metrics[net].func.__self__.definition
-    assert title in definition and "version 0.1" in definition
-    for path in folders[net].iterdir():
-        assert f"{path.name} (SHA-256 {sha256(path)[:16]})" in definition
+def test_the_definition_names_the_version_and_the_files(weights, tmp_path):
+    definition = Lpips(str(_write(tmp_path, *weights))).definition
+    assert "AlexNet" in definition and "version 0.1" in definition
+    for path in tmp_path.iterdir():
+        assert f"{path.name} (SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]})" in definition
 
 
-def test_a_folder_with_both_networks_needs_a_choice(folders, tmp_path):
-    for folder in folders.values():
-        for path in folder.iterdir():
-            (tmp_path / path.name).symlink_to(path)
-    with pytest.raises(ConfigError, match=r"holds two networks. Set --lpips_weights to its alex\.pth or vgg\.pth"):
-        Lpips(str(tmp_path))
-    assert "VGG16" in Lpips(str(tmp_path / "vgg.pth")).definition
-
-
-def test_missing_files_are_named(tmp_path):
-    for path in (tmp_path / "none", tmp_path, write(tmp_path / "other.pth", {})):
-        with pytest.raises(
-            ConfigError, match=r"Put alexnet-owt-7be5be79\.pth and alex\.pth or vgg16.* into one folder"
-        ):
-            Lpips(str(path))
-    write(tmp_path / "vgg.pth", {})
-    with pytest.raises(ConfigError, match=r"Put vgg16-397923af\.pth and vgg\.pth into one folder"):
+def test_missing_files_are_named(weights, tmp_path):
+    message = r"Put alexnet-owt-7be5be79\.pth .* and alex\.pth .* into one folder"
+    with pytest.raises(ConfigError, match=message):
+        Lpips(str(tmp_path / "none"))
+    (_write(tmp_path, *weights) / "alex.pth").unlink()
+    with pytest.raises(ConfigError, match=message):
         Lpips(str(tmp_path))
 
 
-def test_the_calibration_of_version_0_0_is_refused(tmp_path, monkeypatch):
-    write_backbone(tmp_path, "alex", {})
-    linear = write(tmp_path / "alex.pth", {})
-    alex = lpips_module._NETWORKS[0]._replace(outdated=sha256(linear)[:8])
-    monkeypatch.setattr(lpips_module, "_NETWORKS", (alex,))
+def test_other_files_are_refused(weights, tmp_path, monkeypatch):
+    features, linear = weights
+    narrow = {**features, "features.0.weight": features["features.0.weight"][..., 1:].copy()}
+    broken = {**features, "features.0.weight": np.full_like(features["features.0.weight"], np.nan)}
+    for tensors in ({}, narrow, broken):
+        with pytest.raises(TorchFileError, match=r"no finite tensor features\.0\.weight of shape \(64, 3, 11, 11\)"):
+            Lpips(str(_write(tmp_path, tensors, linear)))
+    monkeypatch.setattr(lpips_module, "_OUTDATED", hashlib.sha256((tmp_path / "alex.pth").read_bytes()).hexdigest()[:8])
     with pytest.raises(TorchFileError, match=r"alex\.pth is of LPIPS version 0\.0"):
         Lpips(str(tmp_path))
-
-
-def test_files_of_another_network_are_refused(tmp_path):
-    features, linear = standin("alex")
-    few = {key: array for key, array in features.items() if key.startswith("features.0.")}
-    narrow = {"features.0.weight": features["features.0.weight"][..., 1:].copy()}
-    broken = {key: np.full_like(array, np.nan) for key, array in few.items()}
-    for tensors in ({}, narrow, broken):
-        for path in tmp_path.iterdir():
-            path.unlink()
-        write_backbone(tmp_path, "alex", tensors)
-        write(tmp_path / "alex.pth", linear)
-        with pytest.raises(TorchFileError, match=r"no finite tensor features\.0\.weight of shape \(64, 3, 11, 11\)"):
-            Lpips(str(tmp_path))
     (tmp_path / "alex.pth").write_bytes(b"<html>not found</html>")
     with pytest.raises(TorchFileError, match=r"alex\.pth"):
         Lpips(str(tmp_path))

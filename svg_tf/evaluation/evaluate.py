@@ -177,8 +177,8 @@ def _metrics(options: Options, config: Config, n_clips: int) -> tuple[list[Metri
 
 def _protocol(setting: Setting, options: Options, n_clips: int) -> dict[str, Any]:
     deviations = list(setting.deviations)
-    if setting.n_clips and n_clips < setting.n_clips:
-        deviations.append(f"Scored are {n_clips:,} of the protocol's {setting.n_clips:,} test clips.")
+    if setting.n_clips and n_clips != setting.n_clips:
+        deviations.append(f"{n_clips:,} test clips are scored; the protocol has {setting.n_clips:,}.")
     if setting.name != "run" and options.n_samples != N_SAMPLES:
         deviations.append(f"There are {options.n_samples} samples per clip; the protocol has {N_SAMPLES}.")
     if setting.name != "run" and options.recalibrate_bn:
