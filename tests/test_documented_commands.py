@@ -23,7 +23,7 @@ SHORTER = {
     "svg_tf.cli.generate": "--n_clips=2 --n_samples=2",
     "svg_tf.cli.evaluate": "--n_clips=2 --n_samples=2",
     "svg_tf.cli.uncertainty": "--n_sequences=4 --n_digit_sets=2 --n_samples=2 --n_frames=20",
-    "svg_tf.cli.export_tflite": "--variants=dynamic_int8 --n_clips=2 --tolerance_db=100",
+    "svg_tf.cli.export_tflite": "--variant=dynamic_int8 --n_clips=2 --tolerance_db=100",
 }
 
 
