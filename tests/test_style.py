@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("svg_tf", "bin", "export", "benchmarks")
-LONGEST = 450
+LONGEST = 480
 # Private names and the methods that Keras or Python define and call.
 _EXEMPT = re.compile(r"_\w+|on_\w+_(begin|end)|apply|build|call|find_spec|(update|train|test|predict)_step")
 
