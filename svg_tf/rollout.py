@@ -47,18 +47,14 @@ def generate(model: "SVG", context: tf.Tensor | np.ndarray, n_future: int, seeds
         The predicted frames, without the context, and the learned prior.
 
     Raises:
-        ValueError: an argument has the wrong shape or range.
+        ValueError: an argument has the wrong shape, dtype or range.
     """
-    expected = (model.n_past, model.image_size, model.image_size, model.channels)
-    if len(context.shape) != 5 or tuple(context.shape[1:]) != expected:
-        raise ValueError(
-            f"context has shape {tuple(context.shape)}; this model takes [B, {', '.join(map(str, expected))}]."
-        )
+    context = check_frames(model, tf.convert_to_tensor(context), "context", model.n_past)
     if n_future < 1:
         raise ValueError(f"n_future is {n_future}; it must be at least 1.")
     if len(seeds.shape) != 2 or seeds.shape[0] != context.shape[0]:
         raise ValueError(f"seeds have shape {tuple(seeds.shape)}; they must be [B, S] with B = {context.shape[0]}.")
-    return _generate(model, tf.convert_to_tensor(context), n_future, tf.convert_to_tensor(seeds, tf.int64))
+    return _generate(model, context, n_future, tf.convert_to_tensor(seeds, tf.int64))
 
 
 def reconstruct(model: "SVG", frames: tf.Tensor | np.ndarray) -> tf.Tensor:
@@ -72,11 +68,42 @@ def reconstruct(model: "SVG", frames: tf.Tensor | np.ndarray) -> tf.Tensor:
         Frames 1 to T-1, float32 [B, T-1, H, W, C] in [0, 1].
 
     Raises:
-        ValueError: frames have the wrong shape.
+        ValueError: frames have the wrong shape, dtype or range.
     """
-    if len(frames.shape) != 5 or frames.shape[1] < 2:
-        raise ValueError(f"frames have shape {tuple(frames.shape)}; they must be [B, T, H, W, C] with T of 2 or more.")
-    return _reconstruct(model, tf.convert_to_tensor(frames))
+    return _reconstruct(model, check_frames(model, tf.convert_to_tensor(frames)))
+
+
+def check_frames(model: "SVG", frames: tf.Tensor, name: str = "frames", length: int | None = None) -> tf.Tensor:
+    """Return frames after a check of their shape, dtype and, if they are floating-point numbers, range.
+
+    Args:
+        model: the model that takes the frames.
+        frames: uint8, or floating point in [0, 1], [B, T, H, W, C].
+        name: name of the argument, for the message.
+        length: the only T that is allowed; None: a static T of 2 or more.
+
+    Raises:
+        ValueError: the frames do not fit the model.
+        tf.errors.InvalidArgumentError: the numbers of a symbolic tensor are out of range; raised when it is evaluated,
+            except by XLA.
+    """
+    shape, size = frames.shape, [model.image_size, model.image_size, model.channels]
+    fits = shape.rank == 5 and shape[0] != 0 and shape[2:].is_compatible_with(size)
+    if not fits or (shape[1] != length if length else (shape[1] or 0) < 2):
+        expected = ", ".join(map(str, ["B", length or "T", *size]))
+        more = "" if length else " with a known T of 2 or more"
+        raise ValueError(f"The shape of {name} is {shape}; this model takes [{expected}]{more}.")
+    if frames.dtype != tf.uint8 and not frames.dtype.is_floating:
+        raise ValueError(f"The dtype of {name} is {frames.dtype.name}; use uint8, or float32 in [0, 1].")
+    if frames.dtype.is_floating:
+        message = f"The values of {name} are not in [0, 1]; divide pixels by 255, or pass them as uint8."
+        inside = tf.reduce_all((frames >= 0) & (frames <= 1))
+        if not tf.executing_eagerly():
+            with tf.control_dependencies([tf.debugging.Assert(inside, [message])]):
+                return tf.identity(frames)
+        if not inside:
+            raise ValueError(message)
+    return frames
 
 
 def observe(model: "SVG", context: tf.Tensor, noise: tf.Tensor) -> State:

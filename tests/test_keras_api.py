@@ -91,6 +91,22 @@ def test_fit_takes_any_dataset_of_clips(tiny, frames, form):
     assert np.isfinite(history["val_loss"][0]) and set(history) >= {"loss", "kl", "reconstruction_loss"}
 
 
+def test_wrong_clips_are_refused_and_right_ones_are_trained_afterwards(tiny, frames):
+    model = tiny()
+    model.compile("adam")
+    clips, before = frames(model), model.trainable_variables[0].numpy()
+    for wrong in (clips[..., 0], clips[0], np.repeat(clips, 3, axis=-1), clips[:, :, ::2, ::2], clips[:, :1]):
+        with pytest.raises(ValueError, match=r"The shape of frames is .*; this model takes \[B, T, 32, 32, 1\]"):
+            model.fit(wrong, verbose=0)
+    with pytest.raises(ValueError, match=r"The dtype of frames is int64; use uint8, or float32 in \[0, 1\]"):
+        model.fit(np.int64(clips), verbose=0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="divide pixels by 255"):
+        model.fit(np.float32(clips), verbose=0)
+    np.testing.assert_array_equal(model.trainable_variables[0], before)
+    model.fit(np.float64(clips) / 255, batch_size=64, verbose=0)
+    assert not np.array_equal(model.trainable_variables[0], before)
+
+
 def test_predict_joins_batches_along_the_batch_dimension(lively, frames):
     model = lively()
     clips = frames(model, batch=5)

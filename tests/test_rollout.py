@@ -143,10 +143,10 @@ def test_scheduled_sampling_trains_on_the_fed_back_inputs(lively, frames):
     assert abs(every.kl - none.kl) > 1e-3  # the prior reads the inputs
 
 
-def test_wrong_shapes_are_refused(tiny, frames):
+def test_wrong_frames_are_refused(tiny, frames):
     model = tiny()
     context, seeds = _context(model, frames), noise.sample_seeds(0, range(2), 2)
-    with pytest.raises(ValueError, match=r"context has shape \(2, 4, 32, 32, 1\); this model takes \[B, 3, 32"):
+    with pytest.raises(ValueError, match=r"shape of context is \(2, 4, 32, 32, 1\); this model takes \[B, 3, 32"):
         rollout.generate(model, frames(model, length=4), 3, seeds)
     with pytest.raises(ValueError, match="n_future is 0"):
         rollout.generate(model, context, 0, seeds)
@@ -154,5 +154,11 @@ def test_wrong_shapes_are_refused(tiny, frames):
         rollout.generate(model, context, 3, seeds[:1])
     with pytest.raises(ValueError, match="n_samples 5000"):
         model.generate(context, 3, n_samples=5000)
-    with pytest.raises(ValueError, match="frames have shape"):
+    with pytest.raises(ValueError, match=r"shape of frames is \(2, 1, 32, 32, 1\); .* T of 2 or more"):
         model.reconstruct(frames(model, length=1))
+    with pytest.raises(ValueError, match="shape of context is"):
+        model.generate(context[:0], 3)
+    with pytest.raises(ValueError, match="dtype of context is int64"):
+        model.generate(np.int64(context), 3)
+    with pytest.raises(ValueError, match=r"values of context are not in \[0, 1\]; divide pixels by 255"):
+        model.generate(np.float32(context), 3)

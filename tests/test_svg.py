@@ -205,6 +205,7 @@ def test_rematerialization_changes_no_gradient_and_no_statistic(tiny, frames, ba
         ({"backbone": "resnet"}, "backbone is 'resnet'"),
         ({"skip_frame": "original", "n_past": 1}, "at least 2 context frames"),
         ({"seed": -1}, "seed is -1"),
+        ({"seed": None}, "seed is None"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

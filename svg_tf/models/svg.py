@@ -306,12 +306,18 @@ class SVG(keras.Model):
         kl = tf.zeros([]) if outputs.posterior is None else losses.kl_divergence(outputs.posterior, outputs.prior)
         return Losses(reconstruction + beta * kl, reconstruction, kl), outputs.predictions
 
+    def make_train_function(self, force: bool = False) -> Any:
+        # The optimizer cannot create its variables in a second trace, after one that failed on wrong frames.
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Update the weights with a batch of clips, uint8 or float32 [B, T, H, W, C].
 
         The noise is a function of the seed and of `step`. With several replicas the batch is this replica's part.
         """
-        frames, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        frames = self._frames(data)
         step = self.step.value
         z_noise = self._step_noise(frames, noise.TRAINING_STREAM, step)
         beta = self.beta(step) if callable(self.beta) else self.beta
@@ -328,7 +334,7 @@ class SVG(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Evaluate the objective at full beta, with moving statistics and the same noise in each evaluation."""
-        frames, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        frames = self._frames(data)
         batch = tf.round(self._loss_tracker.count * replicas.count())  # batches since `reset_metrics`
         z_noise = self._step_noise(frames, noise.VALIDATION_STREAM, batch)
         beta = tf.constant(getattr(self.beta, "final", self.beta), tf.float32)
@@ -337,7 +343,7 @@ class SVG(keras.Model):
 
     def predict_step(self, data: Any) -> tf.Tensor:
         """Return the teacher-forced predictions of frames 1 to T-1, float32 [B, T-1, H, W, C] in [0, 1]."""
-        frames, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        frames = self._frames(data)
         return self(frames).predictions
 
     def generate(self, context: tf.Tensor | np.ndarray, n_future: int, n_samples: int = 1, seed: int = 0) -> tf.Tensor:
@@ -354,7 +360,7 @@ class SVG(keras.Model):
             The predicted frames, float32 [B, S, T, H, W, C] in [0, 1].
 
         Raises:
-            ValueError: an argument is out of its range or has the wrong shape.
+            ValueError: an argument is out of its range or has the wrong shape or dtype.
         """
         return self._sample(context, n_future, n_samples, seed).frames
 
@@ -390,8 +396,13 @@ class SVG(keras.Model):
         raise NotImplementedError("Export the sampler with `svg-tf export-saved-model` or `svg-tf export-tflite`.")
 
     def _sample(self, context: tf.Tensor | np.ndarray, n_future: int, n_samples: int, seed: int) -> rollout.Rollout:
+        context = tf.convert_to_tensor(context)
         seeds = np.repeat(noise.sample_seeds(seed, [0], n_samples), len(context), axis=0)
         return rollout.generate(self, context, n_future, seeds)
+
+    def _frames(self, data: Any) -> tf.Tensor:
+        frames, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return rollout.check_frames(self, frames)
 
     def _step_noise(self, frames: tf.Tensor, stream: int, step: tf.Tensor) -> tf.Tensor | None:
         if not self.has_latent:
@@ -430,7 +441,7 @@ def _check(arguments: dict[str, Any]) -> None:
             if value not in choices[name]:
                 raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices[name])}.")
         elif name == "seed":
-            if not 0 <= value < 2**31:
+            if not (isinstance(value, int) and 0 <= value < 2**31):
                 raise ValueError(f"seed is {value!r}; it must be 0 to 2147483647.")
         elif name != "remat" and not (isinstance(value, int) and value >= 1):
             raise ValueError(f"{name} is {value!r}; it must be an integer of 1 or greater.")
