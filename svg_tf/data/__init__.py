@@ -1,1 +1,1 @@
-"""The data: make_dataset(config, split) in dataset.py, and one file a source."""
+"""Data sets: `make_dataset(config, split)` in dataset.py, and one module per data set."""

@@ -4,9 +4,10 @@
 cached positions of the frames give random access.
 """
 
+import contextlib
 import glob
-import hashlib
 import json
+import math
 import os
 from typing import Any
 
@@ -18,8 +19,7 @@ from svg_tf import files
 from svg_tf.config import Config
 from svg_tf.data import cache, decoding
 from svg_tf.data.errors import DataError
-from svg_tf.data.stored_video import Collection, StoredVideo
-from svg_tf.data.windows import Windows
+from svg_tf.data.windows import Collection, StoredVideo, Windows
 from svg_tf.progress import progress
 
 URL = "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar"
@@ -27,7 +27,7 @@ TFDS_NAME = "bair_robot_pushing_small"
 
 _FRAMES = 30
 _SHAPE = (64, 64, 3)
-_FOLDERS = ("softmotion30_44k", os.path.join("bair_robot_pushing_dataset_v0", "softmotion30_44k"))
+_FOLDERS = ("", "softmotion30_44k", os.path.join("bair_robot_pushing_dataset_v0", "softmotion30_44k"))
 _MAX_VALIDATION = 256
 _HEAD, _TAIL = 12, 4  # bytes around a TFRecord: its length with a checksum, and the checksum of the record
 _EXPECTED = (
@@ -41,14 +41,7 @@ class BAIR(Windows):
 
     The test split is the beginning of each test trajectory (256 as published), in the order of the files. The last 256
     training trajectories, or a tenth if that is less, are held out for validation. The first use reads and verifies
-    all records.
-
-    Args:
-        config: fields data_dir, cache_dir, and those of `Windows`.
-        split: train, validation or test.
-
-    Raises:
-        DataError: the files are missing, or too few are usable.
+    all records. See `Windows` for arguments, attributes and errors.
     """
 
     def __init__(self, config: Config, split: str) -> None:
@@ -67,19 +60,16 @@ def trajectories(config: Config, part: str) -> Collection:
     if encoded:
         folder, paths = _prepared_by_tfds(config, part)
     cached = cache.folder_of(folder, config.cache_dir)
+    places = {path: os.path.join(cached, "records", f"{os.path.relpath(path, folder)}.json") for path in paths}
     videos: list[StoredVideo] = []
     faults: dict[str, str] = {}
     with cache.writing(cached):
-        known = [os.path.join(cached, "records", f"{_hash(path)}.json") for path in paths]
-        bar = progress(paths, len(paths), "index", "file", disable=all(map(os.path.exists, known)))
-        for path, place in zip(bar, known, strict=True):
-            name = os.path.relpath(path, folder)
-            found = _index(path, encoded, place)
+        known = all(map(os.path.exists, places.values()))
+        for path, place in progress(places.items(), len(paths), "index", "file", disable=known):
+            found, name = _index(path, encoded, place), os.path.relpath(path, folder)
             faults |= {f"{name}:{number}": reason for number, reason in found["faults"].items()}
-            videos += [
-                StoredVideo(f"{name}:{number}", path, np.array(spans, np.int64), _SHAPE, encoded)
-                for number, spans in found["spans"].items()
-            ]
+            for number, spans in found["spans"].items():
+                videos.append(StoredVideo(f"{name}:{number}", path, np.array(spans, np.int64), _SHAPE, encoded))
         skipped_path = cache.report_skipped(os.path.join(cached, part), faults, len(videos) + len(faults))
     if not videos:
         reason = f": {next(iter(faults))} {next(iter(faults.values()))}" if faults else ""
@@ -96,8 +86,8 @@ def published(config: Config, part: str) -> tuple[str, list[str]]:
     if not config.data_dir:
         return "", []
     top = cache.data_folder(config, _EXPECTED)
-    for folder in (top, *(os.path.join(top, name) for name in _FOLDERS)):
-        paths = glob.glob(os.path.join(glob.escape(os.path.join(folder, part)), "*.tfrecord*"))
+    for folder in (os.path.join(top, name).rstrip(os.sep) for name in _FOLDERS):
+        paths = glob.glob(os.path.join(glob.escape(folder), part, "*.tfrecord*"))
         if paths:
             return folder, sorted(paths, key=decoding.natural_key)
         if os.path.isdir(os.path.join(folder, "train")) or os.path.isdir(os.path.join(folder, "test")):
@@ -118,10 +108,6 @@ def _prepared_by_tfds(config: Config, part: str) -> tuple[str, list[str]]:
     return os.path.abspath(top), [os.fspath(path) for path in splits[part].filepaths]
 
 
-def _hash(path: str) -> str:
-    return hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:16]
-
-
 def _index(path: str, encoded: bool, place: str) -> dict[str, Any]:
     """Return the positions in a TFRecord file, from the JSON file `place` if the TFRecord file is unchanged.
 
@@ -131,13 +117,11 @@ def _index(path: str, encoded: bool, place: str) -> dict[str, Any]:
     """
     status = os.stat(path)
     state = {"encoded": encoded, "size": status.st_size, "time": status.st_mtime_ns}
-    try:
+    with contextlib.suppress(FileNotFoundError, ValueError, TypeError, KeyError):  # missing or damaged
         with open(place, encoding="utf-8") as file:
             known = json.load(file)
         if known["state"] == state:
             return known
-    except (FileNotFoundError, ValueError, TypeError, KeyError):  # missing or damaged
-        pass
     spans, faults = _scan(path, encoded)
     files.write_text(place, json.dumps({"state": state, "spans": spans, "faults": faults}))
     return {"spans": spans, "faults": faults}
@@ -164,8 +148,8 @@ def _scan(path: str, encoded: bool) -> tuple[dict[str, list], dict[str, str]]:
 def _frames(serialized: bytes, encoded: bool) -> list[tuple[int, int]]:
     """Return the positions of a trajectory's frames in its record.
 
-    Protobuf parsers return values but not their positions, so the bytes of each value are searched. If they occur
-    twice, the first place serves as well.
+    Protobuf parsers return values but not their positions, so the bytes of each value are searched. Frames with equal
+    bytes share the first position.
     """
     features = tf.train.Example.FromString(serialized).features.feature
     frames = []
@@ -175,9 +159,10 @@ def _frames(serialized: bytes, encoded: bool) -> list[tuple[int, int]]:
         frames += features[name].bytes_list.value
     if len(frames) != _FRAMES:
         raise DataError(f"has {len(frames)} frames, not {_FRAMES}")
-    size = int(np.prod(_SHAPE))
+    spans = []
     for frame in frames:
-        if not encoded and len(frame) != size:
-            raise DataError(f"has a frame of {len(frame)} bytes, not {size}")
-    starts = [serialized.index(frame) for frame in frames]
-    return [(start, start + len(frame)) for start, frame in zip(starts, frames, strict=True)]
+        if not encoded and len(frame) != math.prod(_SHAPE):
+            raise DataError(f"has a frame of {len(frame)} bytes, not {math.prod(_SHAPE)}")
+        start = serialized.index(frame)
+        spans.append((start, start + len(frame)))
+    return spans

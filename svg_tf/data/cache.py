@@ -1,8 +1,10 @@
 """The cache of a data folder: decoded videos, positions of frames, and the list of skipped files."""
 
 import contextlib
+import glob
 import hashlib
 import json
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +18,11 @@ from svg_tf.config import Config
 from svg_tf.data import decoding
 from svg_tf.data.decoding import Form
 from svg_tf.data.errors import DataError
-from svg_tf.data.stored_video import Collection, StoredVideo, contiguous_spans
+from svg_tf.data.windows import Collection, StoredVideo
 from svg_tf.progress import progress
 
 NAME = "svg_tf_cache"
-
-_FRAMES, _FAULT = ".npy", ".txt"  # a decoded video, or the reason why it cannot be decoded
+_FRAMES, _FAULT = ".frames", ".txt"  # raw uint8 [T, W, W, C], or the reason why a video cannot be decoded
 
 
 def data_folder(config: Config, expected: str) -> str:
@@ -30,9 +31,9 @@ def data_folder(config: Config, expected: str) -> str:
     Raises:
         DataError: it is not a folder; the message names its expected content.
     """
-    folder = os.path.abspath(os.path.expanduser(config.data_dir))
     if not config.data_dir:
         raise DataError(f"data_dir is empty: set --data_dir to {expected}")
+    folder = os.path.abspath(os.path.expanduser(config.data_dir))
     if not os.path.isdir(folder):
         raise DataError(f"data_dir {config.data_dir} is not a folder: set --data_dir to {expected}")
     return folder
@@ -116,10 +117,10 @@ def decode(
         places = {name: os.path.join(cached, _key(folder, name)) for name in names}
         missing = [name for name, place in places.items() if not os.path.exists(place + _FRAMES)]
         todo = [name for name in missing if retry or not os.path.exists(places[name] + _FAULT)]
-        _decode_missing({name: places[name] for name in todo}, folder, form, size)
+        _decode_each({os.path.join(folder, name): places[name] for name in todo}, form, size)
         for name, place in places.items():
             try:
-                videos += cut(_load(name, place))
+                videos += cut(_load(name, place, form))
             except DataError as error:
                 faults[name] = str(error)
         skipped_path = report_skipped(top, faults, len(names))
@@ -131,12 +132,8 @@ def decode(
 
 def _key(folder: str, name: str) -> str:
     """Return a file name that changes with the files that the video consists of."""
-    path = os.path.join(folder, name)
-    parts = [path]
-    if os.path.isdir(path):
-        parts += [os.path.join(path, image) for image in sorted(os.listdir(path))]
-    states = []
-    for part in parts:
+    path, states = os.path.join(folder, name), []
+    for part in (path, *sorted(glob.glob(os.path.join(glob.escape(path), "*")))):  # with the images of a folder
         size = time = 0
         with contextlib.suppress(OSError):  # a dangling link is reported when it is decoded
             size, time = os.stat(part).st_size, os.stat(part).st_mtime_ns
@@ -144,54 +141,42 @@ def _key(folder: str, name: str) -> str:
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:24]
 
 
-def _decode_missing(places: dict[str, str], folder: str, form: Form, size: tuple[int, int] | None) -> None:
-    """Write each video, or the reason why it cannot be decoded, to its place."""
+def _decode_each(places: dict[str, str], form: Form, size: tuple[int, int] | None) -> None:
+    """Write each video, or the reason why it cannot be decoded, to its place: {path: place without ending}."""
     stop = threading.Event()
 
-    def decode_one(name: str) -> None:
-        frames = decoding.read(os.path.join(folder, name), form, size)
+    def decode_one(path: str) -> None:
+        def write(temporary: str) -> None:
+            with open(temporary, "wb") as file:
+                for frame in decoding.read(path, form, size):
+                    if stop.is_set():
+                        raise InterruptedError("interrupted")
+                    file.write(frame.data)
+
         try:
-            files.write_with(places[name] + _FRAMES, lambda path: _write(path, frames, form, stop))
+            files.write_with(places[path] + _FRAMES, write)
         except DataError as error:
-            files.write_text(places[name] + _FAULT, str(error))
+            files.write_text(places[path] + _FAULT, str(error))
 
     with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = [pool.submit(decode_one, name) for name in places]
         try:
-            for job in progress(futures.as_completed(jobs), len(jobs), "decode", "video", disable=not jobs):
-                job.result()
+            for _ in progress(pool.map(decode_one, places), len(places), "decode", "video", disable=not places):
+                pass
         except BaseException:
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _write(path: str, frames: Iterator[np.ndarray], form: Form, stop: threading.Event) -> None:
-    """Write a video as .npy, uint8 [T, W, W, C], frame by frame because it may not fit into memory."""
-
-    def header(count: int) -> dict:
-        return {"descr": "|u1", "fortran_order": False, "shape": (count, form.width, form.width, form.channels)}
-
-    with open(path, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, header(0))  # has the same size for every count
-        count = 0
-        for frame in frames:
-            if stop.is_set():
-                raise InterruptedError("interrupted")
-            file.write(frame.data)
-            count += 1
-        file.seek(0)
-        np.lib.format.write_array_header_1_0(file, header(count))
-
-
-def _load(name: str, place: str) -> StoredVideo:
+def _load(name: str, place: str, form: Form) -> StoredVideo:
     """Return a decoded video, or raise the DataError that says why it could not be decoded."""
     path = place + _FRAMES
     if not os.path.exists(path):
         with open(place + _FAULT, encoding="utf-8") as file:
             raise DataError(file.read())
-    try:
-        frames = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"is damaged in the cache ({error}); remove {path} to decode it again") from None
-    return StoredVideo(name, path, contiguous_spans(frames.offset, len(frames), frames[0].size), frames.shape[1:])
+    shape = (form.width, form.width, form.channels)
+    size = math.prod(shape)
+    count, rest = divmod(os.path.getsize(path), size)
+    if not count or rest:
+        raise DataError(f"is damaged in the cache; remove {path} to decode it again")
+    edges = size * np.arange(count + 1, dtype=np.int64)
+    return StoredVideo(name, path, np.stack([edges[:-1], edges[1:]], axis=1), shape)

@@ -19,7 +19,7 @@ IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png")
 
 # Titles may have any encoding. PyAV 19 accepts every one and no longer has this option.
 _LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-# FFmpeg's default filter with exact arithmetic; without it, colours are 1.5 of 255 too dark.
+# FFmpeg's default filter with exact arithmetic; without it, pixels are 1.5 of 255 too dark.
 _BICUBIC = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _LOST_FRAMES = 1.5  # containers round the duration; if more frames are missing, the file was cut short
 _GIF_TRAILER = b"\x3b"
@@ -43,7 +43,7 @@ class Form(NamedTuple):
 def read(path: str, form: Form, size: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
     """Yield the frames of a video file, an array file or a folder of images: uint8 [W, W, C] in 0..255.
 
-    Frames that already have the wanted shape are returned exactly.
+    Frames that already have this shape are returned unchanged.
 
     Args:
         path: the file or folder; its ending selects the decoder, see VIDEO_ENDINGS and ARRAY_ENDINGS.
@@ -54,10 +54,9 @@ def read(path: str, form: Form, size: tuple[int, int] | None = None) -> Iterator
         DataError: the file is unreadable, cut short or not a video. The message does not repeat the path.
     """
     array = path.lower().endswith(ARRAY_ENDINGS)
+    reader = _images if os.path.isdir(path) else _array if array else _video
     try:
-        yield from _shaped(
-            _images(path) if os.path.isdir(path) else _array(path) if array else _video(path), form, size
-        )
+        yield from _shaped(reader(path), form, size)
     except DataError:
         raise
     except (OSError, EOFError, ValueError, ArithmeticError, av.FFmpegError) as error:
@@ -87,19 +86,20 @@ def _shaped(frames: Iterator[av.VideoFrame], form: Form, size: tuple[int, int] |
         image = reformatter.reformat(frame, *scaled, pixels, interpolation=_BICUBIC, threads=1).to_ndarray()
         x, y = ((side - form.width) // 2 for side in scaled)
         square = image[y : y + form.width, x : x + form.width].reshape(form.width, form.width, form.channels)
-        # Phones store the sensor's picture and the angle to show it at. Both resize modes commute with the rotation.
+        # Phones store unrotated frames and an angle. Both resize modes commute with the rotation.
         yield np.ascontiguousarray(np.rot90(square, frame.rotation // 90))
     if number < 0:
         raise DataError("has no frames")
 
 
 def _video(path: str) -> Iterator[av.VideoFrame]:
-    with open(path, "rb") as file:
-        if os.path.getsize(path) == 0:
-            raise DataError("is empty")
-        file.seek(-1, os.SEEK_END)
-        if path.lower().endswith(".gif") and file.read(1) != _GIF_TRAILER:
-            raise DataError("is cut short: it has no GIF trailer")
+    if os.path.getsize(path) == 0:
+        raise DataError("is empty")
+    if path.lower().endswith(".gif"):
+        with open(path, "rb") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read() != _GIF_TRAILER:
+                raise DataError("is cut short: it has no GIF trailer")
     with av.open(path, **_LENIENT) as container:
         if not container.streams.video:
             raise DataError("has no video stream")
@@ -118,10 +118,8 @@ def _video(path: str) -> Iterator[av.VideoFrame]:
                     raise DataError("is damaged: a frame cannot be decoded")
                 yield last
         rate = stream.average_rate or fractions.Fraction(25)
-        declared = _declared_seconds(container, stream, rate)
-        if last is None or last.pts is None:
-            seconds = 0.0
-        else:
+        declared, seconds = _declared_seconds(container, stream, rate), 0.0
+        if last is not None and last.pts is not None:
             duration = last.duration * last.time_base if last.duration else 1 / rate
             seconds = float((last.pts - (stream.start_time or 0)) * last.time_base + duration)
         if declared - seconds > _LOST_FRAMES / rate:
@@ -155,11 +153,9 @@ def _array(path: str) -> Iterator[av.VideoFrame]:
         raise
     except Exception as error:  # NumPy and zipfile raise many types for damaged files
         raise DataError(f"cannot be read as a NumPy array ({type(error).__name__}); save it with numpy.save") from None
-    grey = len(shape) == 3 or (len(shape) == 4 and shape[-1] == 1)
-    if dtype != np.uint8 or not (grey or (len(shape) == 4 and shape[-1] == 3)):
-        raise DataError(f"is {dtype} {list(shape)}, but must be uint8 [T, H, W] or [T, H, W, 1 or 3]")
-    if 0 in shape:
-        raise DataError(f"has no pixels: its shape is {list(shape)}")
+    grey = len(shape) == 3 or shape[3:] == (1,)
+    if dtype != np.uint8 or not (grey or shape[3:] == (3,)) or 0 in shape:
+        raise DataError(f"is {dtype} {list(shape)}, but must be uint8 [T, H, W] or [T, H, W, 1 or 3], none of them 0")
     for image in stored:
         image = np.ascontiguousarray(image.reshape(shape[1:3]) if grey else image)
         yield av.VideoFrame.from_ndarray(image, "gray" if grey else "rgb24")

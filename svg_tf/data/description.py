@@ -59,25 +59,24 @@ def describe(config: Config, folder: str) -> tuple[str, bool]:
 def _describe(source: Any, split: str) -> Iterator[str]:
     if not isinstance(source, Windows):
         clips = source.frames(tf.range(_GENERATED_CLIPS, dtype=tf.int64)).numpy()
-        yield f"clips are generated; {_pixel_statistics([clips])} in the first {_GENERATED_CLIPS}"
+        yield f"clips are generated; {_statistics([clips])} in the first {_GENERATED_CLIPS}"
         return
     lengths = [len(video) for video in source.videos]
     low, middle, high = min(lengths), int(np.median(lengths)), max(lengths)
     yield f"{len(lengths):,} videos of {low} to {high} frames (median {middle}), {sum(lengths):,} in total"
     if source.too_short:
         yield f"{len(source.too_short):,} more videos are too short for a clip"
-    yield _pixel_statistics(_chunks(source))
+    parts = (
+        video.read(start, min(_CHUNK, len(video) - start))
+        for video in progress(source.videos, len(source.videos), "read", "video")
+        for start in range(0, len(video), _CHUNK)
+    )
+    yield _statistics(parts)
     if split == "test":
         yield f"{source.test_clips:,} distinct test clips; evaluation uses {count_test_clips(source):,} by default"
 
 
-def _chunks(source: Windows) -> Iterator[np.ndarray]:
-    for video in progress(source.videos, len(source.videos), "read", "video"):
-        for start in range(0, len(video), _CHUNK):
-            yield video.read(start, min(_CHUNK, len(video) - start))
-
-
-def _pixel_statistics(arrays: Iterable[np.ndarray]) -> str:
+def _statistics(arrays: Iterable[np.ndarray]) -> str:
     low, high, total, count = 255, 0, 0, 0
     for array in arrays:
         low, high = min(low, int(array.min())), max(high, int(array.max()))

@@ -13,25 +13,22 @@ from svg_tf.data import download
 from svg_tf.data.errors import DataError
 
 _VALIDATION_IMAGES = 5_000
-_MNIST_WIDTH = 28
-_MNIST_IMAGES = {"train": 60_000, "test": 10_000}
-_IDX_STEMS = {"train": "train-images", "test": "t10k-images"}
-_IDX_ENDINGS = ("-idx3-ubyte", "-idx3-ubyte.gz", ".idx3-ubyte", ".idx3-ubyte.gz")
-_IDX_MAGIC = 0x00000803  # unsigned bytes in three dimensions
-_IDX_HEADER = struct.Struct(">4I")
+_WIDTH = 28
+_FILES = {"train": ("train-images", 60_000), "test": ("t10k-images", 10_000)}  # names without endings, and images
+_ENDINGS = ("-idx3-ubyte", "-idx3-ubyte.gz", ".idx3-ubyte", ".idx3-ubyte.gz")
+_MAGIC = 0x00000803  # an idx file of unsigned bytes in three dimensions
 _REMEDY = (
-    "set --data_dir to a folder that contains train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
-    "t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz, or set --digits=embedded"
+    "set --data_dir to a folder that contains train-images-idx3-ubyte.gz and t10k-images-idx3-ubyte.gz, or set "
+    "--digits=embedded"
 )
 
 
 def load_digits(config: Config, split: str) -> np.ndarray:
     """Return the digits of a split, resized with Pillow's bilinear filter as in the original.
 
-    MNIST is read from the idx files in config.data_dir, if they are there, or else from TensorFlow Datasets, in the
-    same order. Its splits share no image: train has the first 55,000 training images, validation the last 5,000 and
-    test the 10,000 test images, so that model selection never sees a test digit. (The original trains on all 60,000.)
-    The embedded digits are split 70 : 15 : 15 in a fixed random order.
+    MNIST is read from the idx files in config.data_dir, or from TensorFlow Datasets if the folder has none. Train has
+    the first 55,000 training images, validation the last 5,000 and test the 10,000 test images. (The original trains
+    on all 60,000.) The embedded digits are split 70 : 15 : 15 in a fixed random order.
 
     Args:
         config: fields digits, digit_size (D) and data_dir.
@@ -62,31 +59,24 @@ def _embedded(split: str) -> np.ndarray:
 def _mnist(data_dir: str, split: str) -> np.ndarray:
     part = "test" if split == "test" else "train"
     folder = os.path.expanduser(data_dir)
-    paths = _find_idx_files(folder) if folder else {}
-    images = _read_idx(paths[part], _MNIST_IMAGES[part]) if paths else _read_tfds(folder, part)
+    paths: dict[str, str] = {}
+    for name, (stem, _) in _FILES.items():
+        for path in (os.path.join(folder, stem + ending) for ending in _ENDINGS):
+            if folder and os.path.exists(path):
+                paths.setdefault(name, path)
+    missing = [stem for name, (stem, _) in _FILES.items() if name not in paths]
+    if len(missing) == 1:
+        raise DataError(f"{folder} has no {missing[0]}-idx3-ubyte(.gz): {_REMEDY}")
+    images = _read_tfds(folder, part) if missing else _read_idx(paths[part], _FILES[part][1])
     if split == "train":
         return images[:-_VALIDATION_IMAGES]
     return images[-_VALIDATION_IMAGES:] if split == "validation" else images
 
 
-def _find_idx_files(folder: str) -> dict[str, str]:
-    """Return {part: path} of the two image files, or {} if the folder has neither."""
-    paths: dict[str, str] = {}
-    for part, stem in _IDX_STEMS.items():
-        for path in (os.path.join(folder, stem + ending) for ending in _IDX_ENDINGS):
-            if os.path.exists(path):
-                paths.setdefault(part, path)
-    for part, stem in _IDX_STEMS.items():
-        if paths and part not in paths:
-            raise DataError(
-                f"{folder} has only one of the two image files, {stem}-idx3-ubyte(.gz) is missing: {_REMEDY}"
-            )
-    return paths
-
-
 def _read_idx(path: str, count: int) -> np.ndarray:
     """Read the images of an idx file, compressed by gzip or not: uint8 [count, 28, 28]."""
-    expected = _IDX_HEADER.size + count * _MNIST_WIDTH**2
+    header = struct.pack(">4I", _MAGIC, count, _WIDTH, _WIDTH)
+    expected = len(header) + count * _WIDTH**2
     try:
         with open(path, "rb") as file:
             compressed = file.read(2) == b"\x1f\x8b"
@@ -95,13 +85,12 @@ def _read_idx(path: str, count: int) -> np.ndarray:
             data = (gzip.GzipFile(fileobj=file) if compressed else file).read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); download it again") from None
-    header = _IDX_HEADER.pack(_IDX_MAGIC, count, _MNIST_WIDTH, _MNIST_WIDTH)
-    if not data.startswith(header[: len(data)]):
-        raise DataError(f"{path} is not an idx file of {count} images of {_MNIST_WIDTH}x{_MNIST_WIDTH}: {_REMEDY}")
-    if len(data) != expected:
-        fault = "truncated" if len(data) < expected else "too long"
-        raise DataError(f"{path} is {fault}, it should have {expected} bytes uncompressed; download it again")
-    return np.frombuffer(data, np.uint8, offset=len(header)).reshape(count, _MNIST_WIDTH, _MNIST_WIDTH)
+    if not data.startswith(header) or len(data) != expected:
+        raise DataError(
+            f"{path} is damaged or not an idx file of {count} images of {_WIDTH}x{_WIDTH}, which has {expected} bytes "
+            "uncompressed; download it again"
+        )
+    return np.frombuffer(data, np.uint8, offset=len(header)).reshape(count, _WIDTH, _WIDTH)
 
 
 def _read_tfds(folder: str, part: str) -> np.ndarray:

@@ -21,7 +21,7 @@ _KTH_SHA1 = {
     "running.zip": "da83bb313edfd4455fffdda6263696fa10d43c6f",
     "walking.zip": "a3e81537271a0ab4576591774baa38c2d97b7e3a",
 }
-_DISK_FACTOR = 3  # the archives, their extracted files and what is prepared from them
+_DISK_FACTOR = 3  # archives, extracted files and prepared files
 
 
 def download(config: Config) -> None:
@@ -50,15 +50,14 @@ def download(config: Config) -> None:
 
 
 def prepare_tfds(name: str, folder: str) -> Any:
-    """Return the TFDS builder of a data set in folder (default: the TFDS folder); download it if it is not there."""
+    """Return the TFDS builder of a data set and download the data into folder (default: of TFDS) if it is missing."""
     import tensorflow_datasets as tfds
 
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.FATAL)  # TFDS logs several errors if the data set is not prepared yet
     builder = tfds.builder(name, data_dir=folder or None)
-    prepared = builder.is_prepared()
     logging.set_verbosity(verbosity)
-    if not prepared:
+    if not builder.is_prepared():
         root = os.fspath(builder.data_dir_root)
         if not os.path.isdir(os.path.join(root, "downloads")):  # else the files may be there
             _size(next(iter(builder.url_infos)))  # without a network this fails at once, TFDS retries for minutes

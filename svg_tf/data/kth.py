@@ -1,6 +1,5 @@
 """Clips of the KTH actions (Schuldt, Laptev and Caputo, ICPR 2004), whose videos are decoded once into a cache."""
 
-import dataclasses
 import re
 from pathlib import Path
 
@@ -8,14 +7,13 @@ from svg_tf.config import Config
 from svg_tf.data import cache
 from svg_tf.data.decoding import Form
 from svg_tf.data.errors import DataError
-from svg_tf.data.stored_video import Collection, StoredVideo, divide
-from svg_tf.data.windows import SPLITS, Windows
+from svg_tf.data.windows import SPLITS, Collection, StoredVideo, Windows, divide
 
 URL = "https://www.csc.kth.se/cvap/actions/"
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
 SEQUENCES = "00sequences.txt"
 
-# The published test persons. The publications also train on the persons of validation; here they choose the model.
+# The test persons are published. The publications also train on the validation persons, which select the model here.
 PERSONS = {
     "svg": {"train": range(1, 19), "validation": (19, 20), "test": range(21, 26)},
     "savp": {"train": range(1, 15), "validation": (15, 16), "test": range(17, 26)},
@@ -39,14 +37,7 @@ class KTH(Windows):
     """Clips of the KTH actions: each sub-sequence (or whole video) once per epoch, starting at any frame.
 
     The first use decodes the AVIs in config.data_dir, which takes minutes. Frames are squashed from 160x120 with a
-    bicubic filter, as in the published preparations.
-
-    Args:
-        config: fields data_dir, cache_dir, kth_split, kth_clips, image_width, and those of `Windows`.
-        split: train, validation or test.
-
-    Raises:
-        DataError: videos are missing, or too few are usable.
+    bicubic filter, as in the published preparations. See `Windows` for arguments, attributes and errors.
     """
 
     def __init__(self, config: Config, split: str) -> None:
@@ -70,7 +61,7 @@ def prepare(config: Config) -> Collection:
     ranges = read_sequences(Path(folder)) if config.kth_clips == "trimmed" else None
 
     def cut(video: StoredVideo) -> list[StoredVideo]:
-        video = dataclasses.replace(video, name=paths[video.name])
+        video = video.part(0, len(video), paths[video.name])
         return [video] if ranges is None else _trim(video, ranges)
 
     form = Form(config.image_width, channels=1, resize="squash")
@@ -113,23 +104,20 @@ def _trim(video: StoredVideo, ranges: dict[str, list[tuple[int, int]]]) -> list[
     for first, last in ranges[video.name]:
         if not 1 <= first <= last <= len(video):
             raise DataError(f"is cut short: it has {len(video)} frames, {SEQUENCES} lists {first}-{last}")
-    return [
-        dataclasses.replace(video.part(first - 1, last), name=f"{video.name}_{number}")
-        for number, (first, last) in enumerate(ranges[video.name], start=1)
-    ]
+    parts = enumerate(ranges[video.name], start=1)
+    return [video.part(first - 1, last, f"{video.name}_{number}") for number, (first, last) in parts]
 
 
 def _split(videos: list[StoredVideo], config: Config, split: str) -> list[StoredVideo]:
     if config.kth_split == "trial":
         return divide(videos, SPLITS[1:])[split]
     persons = PERSONS[config.kth_split][split]
-    person_of = {video: int(video.name[6:8]) for video in videos}  # person01_boxing_d1
-    chosen = [video for video in videos if person_of[video] in persons]
+    chosen = [video for video in videos if int(video.name[6:8]) in persons]  # person01_boxing_d1
     if not chosen:
+        found = sorted({int(video.name[6:8]) for video in videos})
         raise DataError(
             f"data_dir {config.data_dir} has no video of the persons {', '.join(map(str, persons))}, the {split} "
-            f"split of --kth_split={config.kth_split}; it has persons "
-            f"{', '.join(map(str, sorted(set(person_of.values()))))}. Set --data_dir to {_EXPECTED}, or use "
-            "--kth_split=trial"
+            f"split of --kth_split={config.kth_split}; it has persons {', '.join(map(str, found))}. Set --data_dir to "
+            f"{_EXPECTED}, or use --kth_split=trial"
         )
     return chosen

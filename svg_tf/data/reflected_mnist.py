@@ -16,7 +16,7 @@ from svg_tf.data.moving_mnist import render
 DIGIT_SIZE = 28
 
 _SEED = 42
-_FRAMES = 100  # length of the published clips, which decides the random numbers that the next clip draws
+_FRAMES = 100  # length of the published clips; the next clip draws its random numbers after these frames
 _TOLERANCE = 1e-8  # pixels beyond a wall that do not count as a hit
 
 Motion = tuple[float, float, float, float]  # position y, x in pixels; velocity y, x in pixels per frame

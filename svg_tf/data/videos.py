@@ -9,8 +9,7 @@ from svg_tf.config import Config
 from svg_tf.data import cache, decoding
 from svg_tf.data.decoding import Form
 from svg_tf.data.errors import DataError
-from svg_tf.data.stored_video import ENOUGH_VIDEOS, Collection, StoredVideo, divide
-from svg_tf.data.windows import SPLITS, Windows
+from svg_tf.data.windows import ENOUGH_VIDEOS, SPLITS, Collection, StoredVideo, Windows, divide
 
 _ENDINGS = decoding.VIDEO_ENDINGS + decoding.ARRAY_ENDINGS
 _EXPECTED = (
@@ -23,14 +22,8 @@ class Videos(Windows):
     """Clips of your own videos, starting at any frame; long videos are visited more often.
 
     Videos in the folders train/, validation/ and test/ form these splits. A split without a folder is held out of
-    train/, or of all videos if there is no train/, by `stored_video.divide`.
-
-    Args:
-        config: fields data_dir, cache_dir, image_width, channels, resize, and those of `Windows`.
-        split: train, validation or test.
-
-    Raises:
-        DataError: there are no videos, or too few are usable.
+    train/, or of all videos if there is no train/, with `windows.divide`. See `Windows` for arguments, attributes and
+    errors.
     """
 
     def __init__(self, config: Config, split: str) -> None:
