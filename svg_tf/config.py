@@ -247,7 +247,7 @@ class Config:
         try:
             with open(path, encoding="utf-8") as file:
                 values = json.load(file)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise ConfigError(f"{run_dir} is not a run: it has no config.json. Train one with svg-tf train.") from None
         except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path} cannot be read: {error}") from None

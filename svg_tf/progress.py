@@ -46,6 +46,7 @@ class _Lines(tqdm):
         return False
 
     def close(self) -> None:
-        if not self.disable and self.last_print_t >= self.start_t + self.delay:  # it printed a line before
+        printed = not self.disable and self.last_print_t >= self.start_t + self.delay
+        if printed and self.last_print_n < self.n:
             self.display()
         super().close()

@@ -148,8 +148,9 @@ def test_files_that_are_no_checkpoint_are_errors(saved, data):
     config, model = saved
     with open(checkpoints.path_of(config.run_dir, 10), "wb") as file:
         file.write(data)
-    with pytest.raises(CheckpointError, match="step_00000010.npz"):
+    with pytest.raises(CheckpointError, match="step_00000010.npz") as error:
         checkpoints.load_weights(model, config.run_dir, "latest")
+    assert "allow_pickle" not in str(error.value)
 
 
 def test_changed_and_truncated_bytes_are_errors_or_without_effect(tmp_path):

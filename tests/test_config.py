@@ -32,6 +32,13 @@ def test_a_moved_run_has_its_new_run_dir(tmp_path):
     assert Config.load(str(tmp_path)).run_dir == str(tmp_path)
 
 
+@pytest.mark.parametrize("path", ["", "nowhere", "file"])
+def test_a_path_that_is_no_run_is_refused(tmp_path, path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="is not a run: it has no config.json. Train one with svg-tf train."):
+        Config.load(str(tmp_path / path))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

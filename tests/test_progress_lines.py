@@ -37,6 +37,16 @@ def test_updates_by_hand_of_a_resumed_loop(seconds, capsys):
     assert capsys.readouterr().err.splitlines()[-1].startswith("train: 40/40 [")
 
 
+def test_the_last_line_is_not_repeated(monkeypatch, capsys):
+    clock = itertools.count(step=20)
+    monkeypatch.setattr("tqdm.std.time", lambda: float(next(clock)))
+    with progress(total=3, desc="train", unit="step") as bar:
+        for _ in range(3):
+            bar.update()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" [")[0] for line in lines] == ["train: 1/3", "train: 2/3", "train: 3/3"]
+
+
 def test_a_short_loop_prints_nothing(capsys):
     assert list(progress(iter("abc"), 3)) == ["a", "b", "c"]
     assert capsys.readouterr().err == ""

@@ -7,6 +7,7 @@ score. A run that is killed at any moment keeps its last checkpoint.
 import contextlib
 import os
 import re
+import zipfile
 from collections.abc import Mapping
 
 import keras
@@ -86,6 +87,8 @@ def read(path: str) -> dict[str, np.ndarray]:
         raise CheckpointError(f"{path} does not exist. Train the run first, or name another checkpoint.") from None
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds on damaged files
         reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
+        if not zipfile.is_zipfile(path):
+            reason = "it is not an npz file"  # NumPy takes it for a pickle and says how to load one
         raise CheckpointError(f"{path} is damaged ({reason}). Name another checkpoint, or remove it.") from None
     if "model/svg/updates" in arrays:  # its name before version 0.2
         arrays["model/svg/step"] = arrays.pop("model/svg/updates")
