@@ -83,7 +83,7 @@ def test_a_folder_without_the_right_packages_is_refused(tmp_path, content, messa
     [
         (None, r"cannot be downloaded \(npm is not installed\); .* --runtime_dir$"),
         ("echo 'no network' >&2; exit 1", r"cannot be downloaded \(no network\); .* --runtime_dir$"),
-        ('echo other > "$5/litertjs-core-2.5.3.tgz"', "the download is not @litertjs/core 2.5.3"),  # $5: the folder
+        ('echo other > "$5/litertjs-core-2.5.3.tgz"', "core-2.5.3.tgz is not @litertjs/core 2.5.3"),  # $5: the folder
     ],
 )
 def test_a_download_that_fails_is_explained_and_not_kept(tmp_path, monkeypatch, npm, message):

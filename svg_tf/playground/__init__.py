@@ -2,4 +2,4 @@
 
 
 class PlaygroundError(ValueError):
-    """A page that cannot be made. The message names the value or file and the remedy."""
+    """The page cannot be written. The message names the value or file and the remedy."""

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+from pathlib import Path
 
 import jinja2
 import numpy as np
@@ -36,16 +37,9 @@ def check(config: Config) -> None:
     Raises:
         PlaygroundError: the model was not trained on moving digits, its prior is not learned, or it sees one frame.
     """
-    if config.dataset != "smmnist":
-        raise PlaygroundError(
-            f"the playground throws digits, but this model was trained on {config.dataset}; "
-            "choose a model trained with --dataset=smmnist"
-        )
-    if config.prior != "learned":
-        raise PlaygroundError(
-            f"the playground shows a learned prior, but this model has --prior={config.prior}; "
-            "choose a model trained with --prior=learned"
-        )
+    for name, value in {"dataset": "smmnist", "prior": "learned"}.items():
+        if (found := getattr(config, name)) != value:
+            raise PlaygroundError(f"this model has --{name}={found}; choose a model trained with --{name}={value}")
     if config.n_past < 2:
         raise PlaygroundError("one context frame shows no motion; choose a model trained with --n_past=2 or more")
 
@@ -68,16 +62,14 @@ def write(model: SVG, config: Config, digits: np.ndarray, runtime: Runtime, fold
             stays.
     """
     with tempfile.TemporaryDirectory(prefix="svg_tf_") as workspace:
-        step = export.export_step(model, os.path.join(workspace, "step.tflite"), SAMPLES)
-        with open(step, "rb") as file:
-            tflite = file.read()
+        tflite = Path(export.export_step(model, os.path.join(workspace, "step.tflite"), SAMPLES)).read_bytes()
     path = os.path.join(folder, "index.html")
     files.write_text(path, render(sizes_of(config, digits), tflite, runtime, config.digits))
     return path
 
 
 def sizes_of(config: Config, digits: np.ndarray) -> dict:
-    """Return what the page's scripts need to know of the model and its data."""
+    """Return the sizes and digits that the page's scripts use."""
     source_size, source_fill, _ = _SOURCES[config.digits]
     return {
         "imageSize": config.image_width,
@@ -96,15 +88,9 @@ def sizes_of(config: Config, digits: np.ndarray) -> dict:
 
 
 def render(sizes: dict, tflite: bytes, runtime: Runtime, source: str) -> str:
-    """Return the page.
+    """Return the page with a file of `tflite.export.export_step` and digits from `source`, "embedded" or "mnist".
 
     A page opened from a file must not import other files, so each module is a data URL in the import map.
-
-    Args:
-        sizes: see `sizes_of`.
-        tflite: a file of `tflite.export.export_step`.
-        runtime: LiteRT.js.
-        source: where the digits are from, "embedded" or "mnist".
     """
     modules = {"@litertjs/core": runtime.core, "@litertjs/wasm-utils": runtime.wasm_utils}
     modules |= {f"playground/{name}": _template(name).encode() for name in _MODULES}

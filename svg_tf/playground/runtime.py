@@ -75,10 +75,7 @@ def _download(package: str, path: str) -> None:
             reason = "npm took more than ten minutes"
         if reason:
             raise PlaygroundError(f"{package} {VERSION} cannot be downloaded ({reason}); {_remedy()}")
-        with open(os.path.join(folder, archive_name(package)), "rb") as file:
-            content = file.read()
-        _check(content, package, "the download")
-        files.write_bytes(path, content)
+        files.write_bytes(path, _read(os.path.join(folder, archive_name(package)), package))
 
 
 def _read(path: str, package: str) -> bytes:
@@ -87,14 +84,10 @@ def _read(path: str, package: str) -> bytes:
             content = file.read()
     except FileNotFoundError:
         raise PlaygroundError(f"{path} does not exist; {_remedy()}") from None
-    _check(content, package, path)
-    return content
-
-
-def _check(content: bytes, package: str, place: str) -> None:
     digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
     if f"sha512-{digest}" != _INTEGRITY[package]:
-        raise PlaygroundError(f"{place} is not {package} {VERSION}: its checksum is wrong; delete it and {_remedy()}")
+        raise PlaygroundError(f"{path} is not {package} {VERSION}: its checksum is wrong; delete it and {_remedy()}")
+    return content
 
 
 def _remedy() -> str:
