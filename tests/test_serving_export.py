@@ -45,7 +45,9 @@ TRAPS = {
 def test_a_model_that_a_server_cannot_run_is_refused(trap, tmp_path):
     function, message = TRAPS[trap]
     with pytest.raises(ExportError, match=message):
-        exporting.check_operations_and_weights(_save(tmp_path / "trap", function, weight=tf.Variable(np.ones(3, np.float32))), 12)
+        exporting.check_operations_and_weights(
+            _save(tmp_path / "trap", function, weight=tf.Variable(np.ones(3, np.float32))), 12
+        )
 
 
 def test_the_servers_calls_fail_on_the_same_models(tmp_path):
@@ -75,27 +77,6 @@ def test_weights_that_are_stored_twice_are_refused(tmp_path):
     with pytest.raises(ExportError, match="stores 24 bytes of weights, but the model has 12"):
         exporting.check_operations_and_weights(folder, 12)
     exporting.check_operations_and_weights(folder, 24)
-
-
-def _small_build(model, limits):
-    """Stands in for `signatures.build`, whose tracing takes seconds."""
-    weight = model.step.value
-    traced = tf.function(lambda x: {"y": x + tf.cast(weight, tf.float32)}).get_concrete_function(
-        tf.TensorSpec([None], name="x")
-    )
-    return {"futures": traced}
-
-
-def test_a_failed_check_leaves_nothing(tmp_path, monkeypatch):
-    def check(folder, weight_bytes):
-        assert os.path.exists(os.path.join(folder, "saved_model.pb"))
-        raise ExportError("refused")
-
-    monkeypatch.setattr(exporting.signatures, "build", _small_build)
-    monkeypatch.setattr(exporting, "check_operations_and_weights", check)
-    with pytest.raises(ExportError, match="refused"):
-        exporting.export(make_model(), str(tmp_path / "export"), LIMITS)
-    assert os.listdir(tmp_path / "export") == []
 
 
 def test_other_frames_than_the_models_are_refused():

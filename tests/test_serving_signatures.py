@@ -84,15 +84,6 @@ def test_rows_do_not_depend_on_the_rows_that_they_are_merged_with(kind):
     _close(kind.runtime.run("futures", fewer)["frames"], whole[:, [2, 0], :2])
 
 
-def test_seeds_decide_the_noise():
-    model, _, runtime = exported()
-    inputs = request(model, rows=1, samples=2)
-    frames = runtime.run("futures", inputs)["frames"]
-    np.testing.assert_array_equal(runtime.run("futures", inputs)["frames"], frames)
-    other = runtime.run("futures", {**inputs, "seeds": inputs["seeds"] + 1})["frames"]
-    assert np.abs(other - frames).max() > 1e-3 and np.abs(frames[:, 0] - frames[:, 1]).max() > 1e-3
-
-
 def test_png_files_in_and_out(kind):
     inputs, channels = request(kind.model), kind.model.channels
     pictures = np.round(255 * inputs["context"]).astype(np.uint8)
