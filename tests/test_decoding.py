@@ -104,17 +104,6 @@ def test_the_rotation_of_a_phone_video_is_applied(tmp_path):
         assert max(halves, key=lambda side: halves[side].mean()) == bright, angle
 
 
-def test_frames_of_another_or_of_several_sizes_are_an_error(tmp_path):
-    video_files.write_video(tmp_path / "a.avi", video_files.frames(5))
-    assert len(read(tmp_path / "a.avi", size=(64, 48))) == 5
-    with pytest.raises(DataError, match="frame 0 is 64x48, not 160x120"):
-        read(tmp_path / "a.avi", size=(160, 120))
-    for number, width in enumerate((32, 32, 40)):
-        Image.new("RGB", (width, 32)).save(tmp_path / f"{number}.png")
-    with pytest.raises(DataError, match="frame 2 is 40x32, not 32x32"):
-        read(tmp_path)
-
-
 ARRAYS = {
     "two.npz": ({"a": np.zeros(1), "b": np.zeros(1)}, "contains 2 arrays"),
     "float.npy": (np.zeros((3, 8, 8)), r"is float64 \[3, 8, 8\], but must be uint8"),

@@ -76,6 +76,7 @@ BROKEN = {
     "short": WHOLE[:-1],
     "long": WHOLE + b"x",
     "empty": b"",
+    "header": b"\0\0\x0d" + WHOLE[3:],
     "html": b"<html>not the file you asked for</html>",
     "labels": struct.pack(">2I", 0x801, 10_000) + bytes(10_000),
     "few": idx_bytes(np.zeros((7, 28, 28), np.uint8)),

@@ -60,7 +60,7 @@ def test_a_missing_split_is_reported_and_no_split_is_an_error(config, tmp_path):
     assert not (tmp_path / "out" / "videos_test.png").exists()
     for path in (tmp_path / "data" / "svg_tf_cache").rglob("*.frames"):
         path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match="none of .* is damaged in the cache .*; remove .* to decode it again"):
+    with pytest.raises(DataError, match="none of .* is damaged in the cache; remove .* to decode it again"):
         description.describe(config, str(tmp_path / "out"))
 
 

@@ -86,7 +86,7 @@ def published(config: Config, part: str) -> tuple[str, list[str]]:
     if not config.data_dir:
         return "", []
     top = cache.data_folder(config, _EXPECTED)
-    for folder in (os.path.join(top, name).rstrip(os.sep) for name in _FOLDERS):
+    for folder in (os.path.normpath(os.path.join(top, name)) for name in _FOLDERS):
         paths = glob.glob(os.path.join(glob.escape(folder), part, "*.tfrecord*"))
         if paths:
             return folder, sorted(paths, key=decoding.natural_key)

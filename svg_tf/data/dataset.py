@@ -21,8 +21,8 @@ def make_dataset(
 ) -> tf.data.Dataset:
     """Return a dataset of uint8 batches [B, T, H, W, C]; batch i consists of the clips i*B to i*B + B-1.
 
-    B is config.batch_size. T is config.n_frames in training and validation, config.n_eval in the test. A batch depends
-    only on its number, the split and, in training, config.seed; thread timing changes neither order nor content.
+    B is config.batch_size; T is config.n_eval in the test split and config.n_frames in the others. A batch depends
+    only on its number, the split and, in training, config.seed.
 
     Args:
         config: configuration of the run.

@@ -33,9 +33,8 @@ class Truth(NamedTuple):
 class MovingMNIST:
     """Clips of num_digits digits that move in straight lines and leave a wall with a new random velocity.
 
-    A clip is a pure function of its index, the split and, in training, config.seed, with and without XLA. Validation
-    and test clips are the same for every seed, so that runs can be compared. The first frames of a clip do not depend
-    on its length.
+    A clip depends only on its index, the split and, in training, config.seed, with and without XLA. Its first frames
+    do not depend on its length.
 
     Args:
         config: fields digits, num_digits, digit_size, max_speed, motion, image_width, data_dir and seed; clips have
@@ -82,8 +81,8 @@ class MovingMNIST:
         """Simulate possible continuations of the first n_past frames of a clip.
 
         The digits and their motion into frame n_past - 1 are those of the clip. The velocity drawn at a wall in that
-        frame or later is redrawn, because no context frame shows it. (With n_past 1, no frame shows any velocity, and
-        the clip's is used.) A future is a pure function of the clip and its seed.
+        frame or later is redrawn, because no context frame shows it. With n_past 1, the first velocity is that of the
+        clip. A future depends only on the clip and its seed.
 
         Args:
             index: int64 [], index of the clip.
@@ -117,8 +116,6 @@ def trajectories(
     a new velocity, 1..max_speed away from the wall and -max_speed..max_speed along it; in a corner the draw of the
     x wall counts. Deterministic motion changes the sign of the velocity on that axis.
 
-    Integers are random bits modulo n, so a probability is off by a factor of at most 1 + n / 2^32.
-
     Args:
         starts: int64 [B, N, 4], random bits in 0..2^32-1.
         redraws: int64 [B, T, N, 4], random bits in 0..2^32-1; unused in deterministic motion.
@@ -127,7 +124,7 @@ def trajectories(
         stochastic: whether motion is stochastic.
 
     Returns:
-        positions (int32), velocities (int32) and wall_hits (bool), all [B, T, N, 2], see `Truth`.
+        positions, velocities and wall_hits, all [B, T, N, 2]; see `Truth`.
     """
     start = tf.cast(starts[..., :2] % span, tf.int32)  # [B, N, 2]
     velocity = _signed(starts[..., 2:], max_speed)
@@ -165,8 +162,8 @@ def walk(
 def render(digits: tf.Tensor, positions: tf.Tensor, image_width: int) -> tf.Tensor:
     """Return the sum of the digits on a black background, clipped at 255.
 
-    A table has the rows of each digit once at every x, and a frame is one gather of such rows. On a CPU this is about
-    seven times as fast as gathering pixels.
+    A table has the rows of each digit at every x, and each frame gathers rows of it. On a CPU this is about seven
+    times as fast as gathering pixels.
 
     Args:
         digits: uint8 [B, N, D, D].

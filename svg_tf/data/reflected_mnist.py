@@ -1,7 +1,7 @@
 """The Stochastic Moving MNIST test set of Franceschi et al. (SRVP, ICML 2020, appendix), with exact reflections.
 
-It differs from the data of Denton and Fergus: digits keep MNIST's 28 pixels and reach every position in the frame; a
-digit that hits a wall continues from the exact point of contact for the rest of the step; no test digit occurs twice.
+It differs from the data of Denton and Fergus: digits keep MNIST's 28 pixels and reach every position in the frame, and
+a digit that hits a wall continues from the exact point of contact for the rest of the step.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ Motion = tuple[float, float, float, float]  # position y, x in pixels; velocity 
 class ReflectedMNIST:
     """The published test clips, drawn with NumPy's seed 42 in the order of the authors' script.
 
-    Each clip uses up num_digits of the shuffled test digits, so there are 5,000 clips of two digits.
+    Each test digit occurs once, so there are 5,000 clips of two digits.
 
     Args:
         config: fields digits, num_digits, max_speed, image_width, data_dir; clips have n_eval frames, at most 100.
@@ -93,7 +93,7 @@ class ReflectedMNIST:
         return self._drawn[index]
 
     def _continue(self, random: np.random.RandomState, motion: Motion, frames: int) -> list[Motion]:
-        """Return the motion of a digit in consecutive frames, the first of which is `motion`."""
+        """Return the motions of a digit in consecutive frames, starting with `motion`."""
         path = [motion]
         for _ in range(frames - 1):
             y, x, dy, dx = path[-1]

@@ -101,9 +101,10 @@ class Collection(NamedTuple):
 class Windows:
     """Clips of consecutive frames, `frame_stride` apart, that start anywhere in the videos.
 
-    Training visits the videos in epochs, each in a different order, and draws the first frame of every clip. Validation
-    does the same with a fixed seed. The test split is all windows of the videos in a fixed random order; with
-    `in_order`, the beginning of each video. A clip depends only on its index, the split and, in training, config.seed.
+    Training visits the videos in epochs, each in a different order, and draws the first frame of every clip.
+    Validation does the same with a fixed seed. The test split is all windows of the videos in a fixed random order;
+    with `in_order`, the beginning of each video. A clip depends only on its index, the split and, in training,
+    config.seed.
 
     Args:
         videos: videos with frames of one shape.
