@@ -102,7 +102,11 @@ def _guarded(main: Callable[[], None], arguments: list[str]) -> None:
 
 
 def _parse(arguments: list[str]) -> list[str]:
-    return app.parse_flags_with_usage(find_recipes(arguments))
+    try:
+        return FLAGS(find_recipes(arguments))
+    except flags.Error as error:
+        message = str(error).removeprefix("ERROR:: ").rstrip(".")
+        sys.exit(f"error: {message}; {arguments[0]} --help lists the flags")
 
 
 def find_recipes(arguments: list[str]) -> list[str]:
