@@ -63,6 +63,18 @@ def test_a_first_step_is_the_learning_rate_in_the_direction_of_the_sign():
     np.testing.assert_allclose(variable.numpy(), [0.75, 1.25], rtol=1e-5)
 
 
+def test_a_skipped_step_changes_neither_weights_nor_the_learning_rate():
+    variable = keras.Variable([1.0])
+    optimizer = LossScaleOptimizer(Adam(LearningRate(0.1, "cosine", 4, 9)))
+    optimizer.build([variable])
+    optimizer.apply([tf.constant([1.0])], [variable])
+    rate, value = float(optimizer.learning_rate), float(variable[0])
+    optimizer.apply([tf.constant([float("inf")])], [variable])
+    assert (float(optimizer.learning_rate), float(variable[0])) == (rate, value)
+    optimizer.apply([tf.constant([1.0])], [variable])
+    assert float(optimizer.learning_rate) > rate and float(variable[0]) < value
+
+
 def test_optimizers_survive_serialization():
     optimizer = LossScaleOptimizer(Adam(LearningRate(0.1, "cosine", 2, 9), global_clipnorm=0.5))
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
