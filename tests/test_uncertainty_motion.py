@@ -70,17 +70,6 @@ def test_a_model_without_chance_is_far_from_the_rules(compare_with, example):
         assert (each.distance > 0.5) == (each.frame > example[1]), each.frame
 
 
-def test_steps_from_and_to_a_frame_without_the_digit_are_not_measured(compare_with, example):
-    def lost_once(source, seeds):
-        futures = source.futures(tf.constant(example[0]), 4, seeds).numpy()
-        futures[:, example[1] - 4] = 0
-        return futures
-
-    for each in compare_with(lost_once, 3):
-        lost = example[1] <= each.frame <= example[1] + 1
-        assert (each.found, each.distance is None, len(each.model)) == ((0.0, True, 0) if lost else (1.0, False, 3))
-
-
 def test_two_samples_of_one_distribution_are_close_and_others_are_not():
     rng = np.random.default_rng(0)
     a, b = rng.integers(-2, 3, [2, 3_000, 2])

@@ -1,4 +1,4 @@
-"""Does the learned prior know when a digit of Stochastic Moving MNIST will turn? Figures 5 and 6 of the paper."""
+"""Does the learned prior predict when a digit of Stochastic Moving MNIST turns? Figures 5 and 6 of the paper."""
 
 from svg_tf.config import Config, ConfigError
 

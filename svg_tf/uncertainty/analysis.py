@@ -2,14 +2,20 @@
 
 import json
 import os
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from svg_tf import files
 from svg_tf.config import Config
 from svg_tf.models.svg import SVG
-from svg_tf.uncertainty import detection, document, figures, motion, prior, sequences
+from svg_tf.uncertainty import detection, figures, motion, prior, sequences
+from svg_tf.uncertainty.motion import Steps
 
-NAMES = ("uncertainty.json", *document.FIGURES)
+_FIGURES = ("uncertainty_stddev.png", "uncertainty_motion.png")
+NAMES = ("uncertainty.json", *_FIGURES)
 
 
 def analyse(
@@ -23,7 +29,7 @@ def analyse(
     n_frames: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Measure what the learned prior knows of collisions and write the files NAMES.
+    """Measure whether the learned prior predicts collisions, and write the files NAMES.
 
     Args:
         model: a trained model.
@@ -36,7 +42,7 @@ def analyse(
         seed: seed of digits, futures, untrained priors and the bootstrap.
 
     Returns:
-        The contents of uncertainty.json.
+        The contents of uncertainty.json: numbers, and the sentences, table and definitions of the report.
 
     Raises:
         ConfigError: there are too few clips to measure anything.
@@ -44,18 +50,88 @@ def analyse(
     """
     clip, hit = motion.find_hit(config, n_sequences)
     batches = sequences.common_motion(config, clip, n_digit_sets, n_frames, seed)
-    (stddevs,), turns = prior.clip_stddev(model, batches)  # [sets, T]
-    course = stddevs.mean(axis=0), stddevs.std(axis=0), turns[0]
+    (stddevs,), (turns, *_) = prior.clip_stddev(model, batches)  # [sets, T], [T, N]
+    mean, std = stddevs.mean(axis=0), stddevs.std(axis=0)
     areas = detection.detect(model, config, n_sequences, n_frames, seed)
     steps = motion.compare(model, config, clip, hit, n_digit_sets, n_samples, seed)
-    settings = {"n_sequences": n_sequences, "n_digit_sets": n_digit_sets, "n_samples": n_samples, "n_frames": n_frames}
-    settings |= {"n_past": config.n_past, "seed": seed, "clip": clip, "hit": hit}
     drawn = (
-        figures.stddev_over_time(*course, config.n_past, n_digit_sets),
+        figures.stddev_over_time(mean, std, turns, config.n_past, n_digit_sets),
         figures.motion(steps, hit, config.max_speed + 2),
     )
-    for name, figure in zip(document.FIGURES, drawn, strict=True):
-        figures.write(figure, os.path.join(folder, name))
-    result = document.compose(settings, course, areas, steps)
+    for name, figure in zip(_FIGURES, drawn, strict=True):
+        files.write_with(os.path.join(folder, name), partial(figure.savefig, dpi=130))
+
+    auc = {name: "{:.3f} ({:.3f} to {:.3f})".format(*area) for name, area in areas.items()}
+    captions = (
+        f"Standard deviation of the learned prior along the motion of test clip {clip} with {n_digit_sets} sets of "
+        "digits: mean and standard deviation over the sets. Marks: turns of each digit. (Figure 6 of the paper.)",
+        f"Steps of the first digit of test clip {clip}: by the rules and in {n_samples} generated futures for each of "
+        f"{n_digit_sets} sets of digits. Bright: frequent. (Figure 5 of the paper.)",
+    )
+    result = {
+        "title": "Collisions: does the prior predict when a digit turns?",
+        "summary": [
+            f"Over {n_sequences} random motions the standard deviation of the learned prior separates the turns from "
+            f"the other frames with an area under the ROC curve of {auc['model']}.",
+            f"Untrained priors reach {auc['untrained']}, values of another sequence {auc['shuffled']}; 0.5 is chance.",
+        ],
+        "figures": [
+            {"file": name, "alt": caption.split(":")[0], "caption": caption}
+            for name, caption in zip(_FIGURES, captions, strict=True)
+        ],
+        "table": _table(auc, steps, hit),
+        "definitions": _definitions(config.n_past),
+        "settings": {
+            "n_sequences": n_sequences,
+            "n_digit_sets": n_digit_sets,
+            "n_samples": n_samples,
+            "n_frames": n_frames,
+            "n_past": config.n_past,
+            "seed": seed,
+            "clip": clip,
+            "hit": hit,
+        },
+        "auc": {name: area._asdict() for name, area in areas.items()},
+        "stddev": {
+            "frames": list(range(1, len(mean))),
+            "mean": mean[1:].tolist(),
+            "std": std[1:].tolist(),
+            "turns": [np.flatnonzero(shown).tolist() for shown in turns.T],
+        },
+        "motion": [{**each._asdict(), "rules": _counts(each.rules), "model": _counts(each.model)} for each in steps],
+    }
     files.write_text(os.path.join(folder, NAMES[0]), json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
+
+
+def _table(auc: Mapping[str, str], steps: Sequence[Steps], hit: int) -> dict[str, Any]:
+    rows = [
+        ["AUC of the learned prior's standard deviation", auc["model"], "1: detects every turn"],
+        [f"AUC of {detection.N_UNTRAINED} untrained priors, mean", auc["untrained"], "0.5: chance"],
+        ["AUC with the values of another sequence", auc["shuffled"], "0.5: chance"],
+    ]
+    for each in steps:
+        remark = {hit: ", hit", hit + 1: ", turn"}.get(each.frame, "")
+        value = "not measured" if each.distance is None else f"{each.distance:.2f} px, {each.found:.0%} found"
+        comparison = f"two samples of the rules: {each.same:.2f} px"
+        rows.append([f"Energy distance, frame {each.frame}{remark}", value, comparison])
+    return {"columns": ["measure", "value", "to compare with"], "rows": rows}
+
+
+def _definitions(n_past: int) -> list[str]:
+    return [
+        "Standard deviation: that of the learned prior p(z[t] | x[0..t-1]) after true frames, averaged over z.",
+        "Turn: a frame t that first shows a velocity drawn at a wall. The digit hits the wall in frame t-1, which its "
+        "old velocity determines; chance decides frame t. A turn of any digit counts.",
+        "AUC: probability that a frame with a turn has a larger standard deviation than one without, from frame "
+        f"{n_past} on. Intervals: 95 % percentile bootstrap over sequences. Untrained: priors with initial weights. "
+        "Shuffled: each sequence has the values of another one.",
+        "Step: displacement of a digit from one frame to the next. Digits are located by template matching and found "
+        f"if their normalized cross-correlation is at least {motion.FOUND} in both frames.",
+        "Energy distance: 2 E|A-B| - E|A-A'| - E|B-B'| of steps A and B; 0 for equal distributions.",
+    ]
+
+
+def _counts(steps: np.ndarray) -> dict[str, Any]:
+    unique, counts = np.unique(steps, axis=0, return_counts=True)
+    return {"steps": unique.tolist(), "counts": counts.tolist()}

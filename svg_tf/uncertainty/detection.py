@@ -22,11 +22,7 @@ class Interval(NamedTuple):
 
 
 def detect(model: SVG, config: Config, n_sequences: int, n_frames: int, seed: int) -> dict[str, Interval]:
-    """Score the learned prior and the controls on test clips of n_frames frames, see `score`.
-
-    Raises:
-        ConfigError: no frame, or every frame, shows a turn.
-    """
+    """Score the learned prior and the controls on test clips of n_frames frames, see `score`."""
     batches = sequences.random_motions(config, n_sequences, n_frames)
     stddevs, turns = prior.clip_stddev(model, batches, prior.untrained_priors(model, N_UNTRAINED, seed))
     return score(stddevs[0], stddevs[1:], np.any(turns, axis=-1), model.n_past, seed)
@@ -62,15 +58,10 @@ def score(trained: np.ndarray, untrained: np.ndarray, turns: np.ndarray, n_past:
 
 
 def mean_auc(events: np.ndarray, scores: np.ndarray, seed: int) -> Interval:
-    """Return the mean area under the ROC curve of K scores of the same frames.
+    """Return the mean area under the ROC curve of K scores [K, B, T] of the same frames with events bool [B, T].
 
-    The interval is that of the percentile bootstrap over sequences, because the frames of a sequence depend on each
-    other (Efron & Tibshirani, 1993, chapter 13).
-
-    Args:
-        events: bool [B, T].
-        scores: float [K, B, T].
-        seed: seed of the bootstrap.
+    The percentile bootstrap resamples sequences, because the frames of a sequence depend on each other (Efron &
+    Tibshirani, 1993, chapter 13).
     """
     mean = float(np.mean([metrics.roc_auc_score(events.ravel(), values.ravel()) for values in scores]))
     counts = np.random.default_rng(seed).multinomial(len(events), np.full(len(events), 1 / len(events)), _RESAMPLES)
@@ -79,18 +70,11 @@ def mean_auc(events: np.ndarray, scores: np.ndarray, seed: int) -> Interval:
 
 
 def weighted_auc(events: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean area under the ROC curve of K scores for each of R weightings of the sequences.
+    """Return the mean area of `mean_auc` for each of R weightings [R, B] of the sequences, float64 [R].
 
     Replaces `roc_auc_score(..., sample_weight=...)`, which would sort all frames for each weighting: minutes for 1,000.
-    The area is a quotient of quadratic forms of the weights, so all frames are compared only once.
-
-    Args:
-        events: bool [B, T].
-        scores: float [K, B, T].
-        weights: [R, B], at least 0.
-
-    Returns:
-        float64 [R]; NaN where only events, or none, have a weight.
+    The area is a quotient of quadratic forms of the weights, so all frames are compared only once. It is NaN where
+    only events, or none, have a weight.
     """
     owner = np.nonzero(events)[0]
     wins = np.zeros([len(events), len(events)])  # of the events of one sequence over the other frames of another

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from svg_tf import files
 from svg_tf.uncertainty.motion import Steps
 
 # Colors of Okabe and Ito, which color-blind readers can distinguish; markers repeat the information.
@@ -59,8 +58,3 @@ def motion(steps: Sequence[Steps], hit: int, reach: int) -> Figure:
         axes.set_ylabel(f"{source}\ndown, px", fontsize=9)
     figure.suptitle("Steps of a digit from frame t-1 to t around a wall hit", fontsize=11)
     return figure
-
-
-def write(figure: Figure, path: str) -> None:
-    """Write a figure as PNG, atomically."""
-    files.write_with(path, lambda temporary_path: figure.savefig(temporary_path, format="png", dpi=130))

@@ -142,14 +142,8 @@ def _steps(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the steps of the first digit to each of `frames`, and whether it was found before and after the step.
 
-    Args:
-        context: uint8 [B, P, W, W, 1].
-        futures: uint8 [B, S, T, W, W, 1].
-        digits: uint8 [B, N, D, D].
-        frames: F consecutive frames, counted from the first context frame.
-
-    Returns:
-        int [B * S, F, 2] and bool [B * S, F].
+    uint8 [B, P, W, W, 1], [B, S, T, W, W, 1] and [B, N, D, D], F consecutive frames counted from the first context
+    frame -> int [B * S, F, 2], bool [B * S, F].
     """
     context = np.broadcast_to(context[:, np.newaxis], [*futures.shape[:2], *context.shape[1:]])
     videos = np.concatenate([context, futures], axis=2)[:, :, frames[0] - 1 : frames[-1] + 1, ..., 0]

@@ -49,7 +49,7 @@ def untrained_priors(model: SVG, count: int, seed: int) -> list[GaussianLSTM]:
 
 @tf.function(reduce_retracing=True)
 def _stddev(model: SVG, priors: tuple[GaussianLSTM, ...], frames: tf.Tensor) -> tf.Tensor:
-    """Map frames uint8 [B, T, W, W, C] to float32 [P, B, T-1], for frames 1 to T-1."""
+    """Return the mean over z for frames 1 to T-1 of uint8 [B, T, W, W, C], float32 [P, B, T-1]."""
     h, _ = model.encode(rollout.time_major(frames))  # [T, B, G]
     logvars = [prior(h[:-1], prior.initial_state(tf.shape(h)[1]))[0][1] for prior in priors]  # [T-1, B, Z] each
     return tf.transpose(tf.reduce_mean(losses.stddev(tf.stack(logvars)), axis=-1), [0, 2, 1])

@@ -14,11 +14,7 @@ Batch = tuple[np.ndarray, Truth]  # frames uint8 [B, T, W, W, 1] and their truth
 
 
 def random_motions(config: Config, n_sequences: int, n_frames: int) -> Iterator[Batch]:
-    """Yield the first test clips, extended to n_frames, in batches of 20.
-
-    Raises:
-        DataError: the digits are missing or damaged.
-    """
+    """Yield the first test clips, extended to n_frames, in batches of 20."""
     source = MovingMNIST(config.replace(n_eval=n_frames), "test")
     for first in range(0, n_sequences, _BATCH_SIZE):
         indices = tf.range(first, min(first + _BATCH_SIZE, n_sequences), dtype=tf.int64)
@@ -30,9 +26,6 @@ def common_motion(config: Config, clip: int, n_sets: int, n_frames: int, seed: i
     """Yield the motion of one test clip with n_sets random sets of test digits, in batches of 20.
 
     No digit is used twice if there are enough.
-
-    Raises:
-        DataError: the digits are missing or damaged.
     """
     source = MovingMNIST(config.replace(n_eval=n_frames), "test")
     digits = source.digits.numpy()
@@ -47,17 +40,10 @@ def common_motion(config: Config, clip: int, n_sets: int, n_frames: int, seed: i
 
 
 def turns(wall_hits: np.ndarray) -> np.ndarray:
-    """Return the frames that first show the velocity drawn at a wall.
+    """Return the frames that first show the velocity drawn at a wall, bool [B, T, N], from `Truth.wall_hits`.
 
     A digit that hits a wall in frame t-1 is set back to the wall, as its old velocity implies, and leaves with a
-    random velocity. So frame t-1 follows from the frames before, and frame t does not. The prior of frame t,
-    p(z[t] | x[0..t-1]), has seen the hit but not the new velocity.
-
-    Args:
-        wall_hits: bool [B, T, N, 2], see `Truth`.
-
-    Returns:
-        bool [B, T, N]; frame 0 shows no turn.
+    random velocity. So the prior of frame t, p(z[t] | x[0..t-1]), has seen the hit but not the new velocity.
     """
     hits = np.any(wall_hits, axis=-1)
     return np.concatenate([np.zeros_like(hits[:, :1]), hits[:, :-1]], axis=1)
