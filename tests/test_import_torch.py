@@ -1,6 +1,5 @@
-"""Runs made of the authors' checkpoints, and checkpoints for PyTorch made of runs."""
+"""Import of the authors' checkpoints as runs, and export of runs as PyTorch checkpoints."""
 
-import errno
 import os
 import zipfile
 from pathlib import Path
@@ -16,7 +15,6 @@ from svg_tf.config import Config, ConfigError
 from svg_tf.torch_import import TorchFileError, read, runs
 from svg_tf.torch_import.mapping import torch_weights
 from svg_tf.torch_import.plan import plan_import
-from svg_tf.torch_import.writer import write_state_dicts
 from svg_tf.training import checkpoints
 from svg_tf.training import train as training
 from svg_tf.training.run import load_model, model_from_config
@@ -31,7 +29,7 @@ REFERENCE = {
 
 @pytest.fixture
 def made_run(small, trained_statistics):
-    """Makes a run with one checkpoint of random weights; returns its configuration and model."""
+    """Return a function that makes a run with random weights and returns its configuration and model."""
 
     def make(**changes):
         config = small(**changes)
@@ -72,17 +70,13 @@ def test_imported_weights_give_the_authors_frames(tmp_path, name):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"backbone": "dcgan", "prior": "learned"},
         {"backbone": "vgg", "prior": "fixed"},
-        {"backbone": "dcgan", "prior": "none", "image_width": 128, "base_width": 2},
-        {"dataset": "bair", "backbone": "vgg", "channels": 3, "image_width": 64, "base_width": 2},
+        {"backbone": "dcgan", "prior": "none", "image_width": 64, "base_width": 2},
         {"predictor_layers": 3, "posterior_layers": 2, "prior_layers": 3, "g_dim": 5, "z_dim": 7, "rnn_size": 6},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())),
 )
 def test_sizes_and_the_prior_come_from_the_weights(small, trained_statistics, tmp_path, changes):
-    if changes.get("dataset") == "bair":
-        changes = {**changes, "digits": "mnist", "num_digits": 2, "digit_size": 32}
     config = small(**changes, skip_frame="original")
     model = trained_statistics(model_from_config(config))
     path = write_file(tmp_path / "m.pth", tensors_of(model), options=None)
@@ -110,18 +104,6 @@ def test_networks_that_are_not_the_authors_are_refused_and_leave_nothing(tmp_pat
     with pytest.raises(TorchFileError) as error:
         runs.import_run(plan_import(path, str(tmp_path / "runs" / "x"), FLAGS))
     assert str(error.value).startswith(f"{path} cannot be imported: the tensor ") and message in str(error.value)
-    assert os.listdir(tmp_path) == ["m.pth"]
-
-
-def test_a_folder_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path, monkeypatch):
-    plan = plan_import(write_file(tmp_path / "m.pth"), str(tmp_path / "run"), FLAGS)
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Config, "save", full)
-    with pytest.raises(ConfigError, match="run cannot be written: No space left on device; choose another"):
-        runs.import_run(plan)
     assert os.listdir(tmp_path) == ["m.pth"]
 
 
@@ -177,7 +159,7 @@ def test_biases_of_lstms_are_halved_and_other_tensors_come_back_bit_for_bit(tmp_
 def test_a_tensor_of_any_shape_is_written(tmp_path, shape):
     array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     options = {"a": 1, "b": -1.5, "c": "ü", "d": None, "e": True, "f": 2**40}
-    write_state_dicts(str(tmp_path / "m.pth"), {"encoder": {"x": array, "y": 2 * array.T}}, options)
+    runs.write_state_dicts(str(tmp_path / "m.pth"), {"encoder": {"x": array, "y": 2 * array.T}}, options)
     assert_same(read(tmp_path / "m.pth"), {"encoder": {"x": array, "y": 2 * array.T}, "opt": options})
     with zipfile.ZipFile(tmp_path / "m.pth") as archive:
         assert {(member.date_time, member.compress_type) for member in archive.infolist()} == {
@@ -202,12 +184,6 @@ def test_a_network_that_the_authors_do_not_have_is_not_exported(made_run, tmp_pa
     with pytest.raises(ConfigError, match="the authors' code has no backbone=dcgan with recurrence=conv"):
         runs.export_run(config.run_dir, str(tmp_path / "m.pth"))
     assert not (tmp_path / "m.pth").exists()
-
-
-def test_a_file_that_cannot_be_written_is_named(made_run, tmp_path):
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(ConfigError, match="m.pth cannot be written: .*; choose another file"):
-        runs.export_run(made_run()[0].run_dir, str(tmp_path / "file" / "m.pth"))
 
 
 # The commands.

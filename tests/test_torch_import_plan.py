@@ -13,7 +13,7 @@ from svg_tf.torch_import.plan import plan_import
 
 @pytest.fixture
 def plan(tmp_path):
-    """Plans the import of the small networks with changed options and flags."""
+    """Return a function that plans the import of small networks with other options and flags."""
 
     def make(options=OPTIONS, flags=FLAGS, networks=None):
         return plan_import(write_file(tmp_path / "m.pth", networks, options), str(tmp_path / "run"), flags)
@@ -23,7 +23,7 @@ def plan(tmp_path):
 
 @pytest.fixture
 def refusal(tmp_path, plan):
-    """Returns the message of a plan that fails."""
+    """Return a function that returns the message of a plan that fails."""
 
     def refuse(**changes):
         with pytest.raises(TorchFileError) as error:

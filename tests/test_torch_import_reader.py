@@ -1,12 +1,10 @@
-"""torch_import.read: sound files come out bit for bit, nothing in a file is run, and damage ends in one sentence."""
+"""torch_import.read: values come back bit for bit, nothing in a file runs, and damage ends in one error message."""
 
-import copyreg
 import os
 import pickle
 import struct
 import tracemalloc
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from torch_files import NAMESPACE, ORDERED_DICT, Call, Name, New, Persistent, Ra
 
 from svg_tf.torch_import import TorchFileError, read, unpickler
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "checkpoints"
 FORMS = ["stream", "zip"]
 LSTM = Name("models.lstm", "lstm")
 SET = Name("builtins", "set")
@@ -25,7 +22,7 @@ STORAGE = Persistent(("storage", FLOATS, "0", "cpu", 6, None))
 
 
 def refusal(tmp_path, content):
-    """Return the one sentence that reading these bytes, or a pickle of this value, ends in."""
+    """Return the error message of reading these bytes, or a pickle of this value."""
     path = tmp_path / "model.pth"
     path.write_bytes(
         content if isinstance(content, bytes) else torch_files.zipped({"archive/data.pkl": pickled(content)})
@@ -41,7 +38,7 @@ def read_tensors(tmp_path, file, tensors, form="zip"):
     return read(file.write(tmp_path / "model.pth", {"w": ordered(tensors)}, form))["w"]
 
 
-# Sound files.
+# Intact files.
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -56,19 +53,6 @@ def test_every_dtype_is_read_bit_for_bit(tmp_path, form):
     file, values = TorchFile(), np.random.default_rng(1).standard_normal((3, 5)) * 50
     arrays = {name: values.astype(name) for name in torch_files.KINDS}
     torch_files.assert_same(read_tensors(tmp_path, file, {n: file.tensor(a) for n, a in arrays.items()}, form), arrays)
-
-
-def test_bfloat16_becomes_float32(tmp_path):
-    file, bits = TorchFile(), np.array([0x3F80, 0xC040, 0x0000, 0x7F80], np.uint16)
-    found = read_tensors(tmp_path, file, {"w": file.tensor(bits, kind="BFloat16Storage")})
-    torch_files.assert_same(found, {"w": np.array([1, -3, 0, np.inf], np.float32)})
-
-
-@pytest.mark.parametrize("byteorder", ["little", "big", None])
-def test_numbers_have_the_byte_order_of_the_file(tmp_path, byteorder):
-    file, array = TorchFile(), np.array([1.5, -2.0, 3e-9], np.float32)
-    (tmp_path / "m.pth").write_bytes(file.zip({"w": file.tensor(array)}, byteorder))
-    torch_files.assert_same(read(tmp_path / "m.pth"), {"w": array})
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -111,33 +95,13 @@ def test_files_of_old_versions_are_read(tmp_path):
     torch_files.assert_same(read(file.write(tmp_path / "m.pth", root, "stream")), expected)
 
 
-def test_buffers_that_are_not_persistent_are_left_out(tmp_path):
-    file, array = TorchFile(), np.arange(3, dtype=np.float32)
-    buffers = {"kept": file.tensor(array), "left_out": file.tensor(array)}
-    transient = Call(Name("__builtin__", "set"), (["left_out"],))
-    network = torch_files.module("models.lstm.lstm", buffers=buffers, _non_persistent_buffers_set=transient)
-    assert list(read(file.write(tmp_path / "m.pth", {"prior": network}, "zip"))["prior"]) == ["kept"]
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="the reference checkpoints are not here")
-@pytest.mark.parametrize("name", ["svgfp_dcgan_torch2", "svglp_dcgan_torch1_legacy", "svglp_vgg_torch2"])
-def test_checkpoints_of_the_authors_code_are_read(name):
-    root = read(SHARED / f"{name}.pth")
-    tensors = [tensor for key, network in root.items() if key != "opt" for tensor in network.values()]
-    assert all(np.isfinite(tensor).all() for tensor in tensors) and len(tensors) > 80
-    sizes = [root["opt"][key] for key in ("rnn_size", "g_dim", "z_dim")]
-    assert root["frame_predictor"]["embed.weight"].shape == (sizes[0], sizes[1] + sizes[2])
-
-
 # Hostile files.
 
 HOSTILE_NAMES = [
-    "os.system", "posix.system", "subprocess.Popen", "builtins.eval", "builtins.exec", "builtins.getattr",
-    "builtins.__import__", "__builtin__.apply", "operator.attrgetter", "functools.partial", "pickle.loads",
-    "copyreg._reconstructor", "types.CodeType", "torch.load", "torch.hub.load", "torch._utils._rebuild_tensor_v9",
-    "torch.nn.modules.container.Sequential.forward.__globals__", "torch.nn.modules.container.os.system",
-    "torch.nn.modules.os", "collections.OrderedDict.__reduce__", "argparse.Namespace.__init__",
-    "models.lstm.os.system", "models.other.lstm", "xmodels.lstm.lstm", "__main__.lstm", "numpy.core.multiarray.scalar",
+    "os.system", "builtins.eval", "builtins.getattr", "operator.attrgetter", "functools.partial", "pickle.loads",
+    "copyreg._reconstructor", "torch.load", "torch.nn.modules.container.Sequential.forward.__globals__",
+    "torch.nn.modules.container.os.system", "torch.nn.modules.os", "collections.OrderedDict.__reduce__",
+    "models.lstm.os.system", "models.other.lstm", "xmodels.lstm.lstm", "__main__.lstm",
 ]  # fmt: skip
 
 
@@ -188,14 +152,7 @@ def test_a_payload_anywhere_in_a_checkpoint_is_refused(tmp_path, form):
         Call(FLOATS, (2**40,)),
         New(FLOATS, {}),
         New("models.lstm.lstm", {}),
-        # BUILD: __setstate__ and attributes of stand-ins, of classes and of built-in types.
         New(LSTM, (None, {"__class__": ORDERED_DICT})),
-        Raw(encode(LSTM) + encode({"__setstate__": SET}) + b"b"),
-        Raw(encode(LSTM) + encode((None, {"__setstate__": SET})) + b"b"),
-        Raw(encode(TENSOR) + encode((None, {"__init__": SET})) + b"b"),
-        Raw(encode(Name("torch._utils", "_rebuild_parameter")) + encode((None, {"__new__": SET})) + b"b"),
-        Raw(encode(ORDERED_DICT) + encode((None, {"update": SET})) + b"b"),
-        Raw(encode(SET) + encode((None, {"add": SET})) + b"b"),
         Raw(encode("x") + encode({}) + b"b"),
         Raw(encode([1]) + encode((None, {"__class__": SET})) + b"b"),
         # Opcodes with other ways to a function.
@@ -210,16 +167,8 @@ def test_other_ways_to_call_or_change_something_are_refused(tmp_path, value):
     refusal(tmp_path, {"encoder": value})
 
 
-def test_set_state_that_a_pickle_defines_is_not_called(tmp_path):
-    network = New(LSTM, {"__setstate__": SET, "__class__": SET, "__dict__": SET, "__reduce__": SET})
-    twice = Raw(encode(network) + encode({"a": 1}) + b"b")
-    path = TorchFile().write(tmp_path / "m.pth", {"one": network, "two": twice}, "zip")
-    root = read(path)
-    assert set(root["one"].values()) == {"<class>"} and root["two"] == {"a": 1}
-
-
 def test_nothing_that_a_pickle_does_outlives_it(tmp_path):
-    """The stand-ins are as they were after every attempt to set attributes of their classes."""
+    """Attempts to set attributes of the stand-ins' classes change nothing."""
 
     def attributes():
         classes = [value for value in vars(unpickler).values() if isinstance(value, type)]
@@ -233,24 +182,14 @@ def test_nothing_that_a_pickle_does_outlives_it(tmp_path):
     assert attributes() == before and not hasattr(set, "x")
 
 
-def test_registered_extension_codes_are_refused(tmp_path):
-    copyreg.add_extension("os", "system", 1)
-    try:
-        assert "opcode EXT1" in refusal(tmp_path, Call(Raw(b"\x82\x01"), ("true",)))
-    finally:
-        copyreg.remove_extension("os", "system", 1)
-
-
 VIEWS = [  # offset, shape, strides in a storage of 6 elements
-    (0, (7,), (1,)), (1, (6,), (1,)), (6, (), ()), (2**80, (), ()), (0, (2, 3), (4, 1)), (0, (2, 2**62), (1, 0)),
-    (0, (5,), (2**60,)), (0, (1000, 1000), (0, 0)), (0, (2,), (2**70,)), (-1, (2,), (1,)), (5, (6,), (-1,)),
-    (0, (-2, -3), (3, 1)), (0, (0, 2**62), (1, 1)), (0, (2, 3), (1,)), ("0", (6,), (1,)), (0, [6], (1,)),
-    (0, (6.0,), (1,)), (),
+    (0, (7,), (1,)), (1, (6,), (1,)), (6, (), ()), (0, (2, 3), (4, 1)), (0, (2, 2**62), (1, 0)), (0, (5,), (2**60,)),
+    (0, (1000, 1000), (0, 0)), (-1, (2,), (1,)), (5, (6,), (-1,)), (0, (-2, -3), (3, 1)), (0, (0, 2**62), (1, 1)),
+    (0, (2, 3), (1,)), ("0", (6,), (1,)), (),
 ]  # fmt: skip
 REFERENCES = [
-    None, (), ["storage", FLOATS, "0", "cpu", 1, None], ("storage", FLOATS, "0"), ("storage", "X", "0", "cpu", 1, None),
-    ("storage", LSTM, "0", "cpu", 1, None), ("storage", FLOATS, 0, "cpu", 1, None),
-    ("storage", FLOATS, "0", "cpu", -1, None), ("storage", FLOATS, "0", "cpu", True, None),
+    None, (), ("storage", FLOATS, "0"), ("storage", "X", "0", "cpu", 1, None), ("storage", FLOATS, 0, "cpu", 1, None),
+    ("storage", FLOATS, "0", "cpu", -1, None),
 ]  # fmt: skip
 
 
@@ -308,8 +247,8 @@ def test_other_files_are_refused(tmp_path, content):
     assert "it is in neither of the formats of PyTorch 0.3 and later" in refusal(tmp_path, content)
 
 
-def stream(root, keys, tail=b"", protocol=1001):
-    return b"".join(pickled(value) for value in (torch_files.STREAM_MAGIC, protocol, {}, root, keys)) + tail
+def stream(root, keys, tail):
+    return b"".join(pickled(value) for value in (torch_files.STREAM_MAGIC, 1001, {}, root, keys)) + tail
 
 
 @pytest.mark.parametrize("numel", [3, 2**28, 2**40, 2**62])
@@ -327,15 +266,10 @@ def test_a_storage_larger_than_the_file_is_not_allocated(tmp_path, numel, form):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(
-    ("keys", "count", "protocol"),
-    [(["0"], 1, 1001), (["0"], -1, 1001), ([], 2, 1001), (["1"], 2, 1001), (["0", "0"], 2, 1001), (0, 2, 1001)]
-    + [(["0"], 2, 1000), (["0"], 2, None)],
-)
-def test_a_stream_that_contradicts_itself_is_refused(tmp_path, keys, count, protocol):
-    file = TorchFile()
-    root = {"encoder": {"w": file.tensor(np.zeros(2, np.float32))}}
-    refusal(tmp_path, stream(root, keys, struct.pack("<q", count) + bytes(8), protocol))
+@pytest.mark.parametrize(("keys", "count"), [(["0"], 1), (["0"], -1), ([], 2), (["1"], 2), (["0", "0"], 2), (0, 2)])
+def test_a_stream_that_contradicts_itself_is_refused(tmp_path, keys, count):
+    root = {"encoder": {"w": TorchFile().tensor(np.zeros(2, np.float32))}}
+    refusal(tmp_path, stream(root, keys, struct.pack("<q", count) + bytes(8)))
 
 
 def archive(code, compression=zipfile.ZIP_STORED, **members):
@@ -350,7 +284,6 @@ def archive(code, compression=zipfile.ZIP_STORED, **members):
         (archive(pickled({}), zipfile.ZIP_DEFLATED), "compressed"),
         (archive(b"\x80\x02r\xff\xff\xff\x7f."), "memo index 2147483647"),
         (archive(b"\x80\x02X\xff\xff\xff\xffx."), "damaged"),
-        (archive(b"\x80\x04N\x94."), "save it with pickle_protocol=2"),
         (archive(pickled({})).replace(b"}(u", b"}(t"), "Bad CRC-32"),
     ],
 )

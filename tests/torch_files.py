@@ -1,4 +1,4 @@
-"""Write files as torch.save does, from NumPy arrays and without PyTorch: sound ones and hostile ones."""
+"""Write files in the formats of torch.save from NumPy arrays, without PyTorch: intact ones and hostile ones."""
 
 import io
 import pickle
@@ -102,12 +102,12 @@ class TorchFile:
     def __init__(self):
         self.storages = {}
 
-    def storage(self, array, kind=None, location="cpu", key=None, numel=None):
+    def storage(self, array, location="cpu", numel=None):
         """A storage with the numbers of an array."""
-        key = str(len(self.storages)) if key is None else key
+        key = str(len(self.storages))
         self.storages[key] = np.ascontiguousarray(array).reshape(-1)
         numel = self.storages[key].size if numel is None else numel
-        return Persistent(("storage", Name("torch", kind or KINDS[array.dtype.name]), key, location, numel, None))
+        return Persistent(("storage", Name("torch", KINDS[array.dtype.name]), key, location, numel, None))
 
     def tensor(self, array, shape=None, strides=None, offset=0, storage=None, **options):
         """A tensor as PyTorch 0.4 and later writes it."""
@@ -128,17 +128,13 @@ class TorchFile:
         parts = [pickled(value) for value in (STREAM_MAGIC, 1001, system, root, keys)]
         for key in keys:
             numbers = self.storages[key]
-            parts += [struct.pack("<q", numbers.size), numbers.astype(numbers.dtype.newbyteorder("<")).tobytes()]
+            parts += [struct.pack("<q", numbers.size), numbers.tobytes()]
         return b"".join(parts)
 
-    def zip(self, root, byteorder="little"):
+    def zip(self, root):
         """Return the bytes of PyTorch 1.6 and later."""
-        members = {"archive/data.pkl": pickled(root), "archive/version": b"3\n"}
-        if byteorder:
-            members["archive/byteorder"] = byteorder.encode()
-        for key, numbers in self.storages.items():
-            order = ">" if byteorder == "big" else "<"
-            members[f"archive/data/{key}"] = numbers.astype(numbers.dtype.newbyteorder(order)).tobytes()
+        members = {"archive/data.pkl": pickled(root), "archive/version": b"3\n", "archive/byteorder": b"little"}
+        members |= {f"archive/data/{key}": numbers.tobytes() for key, numbers in self.storages.items()}
         return zipped(members)
 
     def write(self, path, root, form):

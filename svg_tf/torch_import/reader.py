@@ -2,7 +2,7 @@
 
 There are two formats. Both hold a pickle, in which tensors are views of storages named by keys, and the raw storages.
 
-* Zip archive, PyTorch 1.6 and later. In one folder: `data.pkl`, `data/KEY` for each storage, and `byteorder`.
+* Zip archive, PyTorch 1.6 and later. In one folder: `data.pkl` and `data/KEY` for each storage, little-endian.
 * Stream, PyTorch 0.3 to 1.5. Five pickles: magic number, protocol version, system information, the object, and the
   list of storage keys. Then each storage: int64 element count and the elements, little-endian.
 """
@@ -19,21 +19,14 @@ import numpy as np
 from svg_tf.torch_import.unpickler import Object, Tensor, TorchFileError, unpickle
 
 _STREAM_START = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled magic number
-_PROTOCOL = 1001
 
 
 def read(path: str | os.PathLike[str]) -> Any:
-    """Read a file of `torch.save`. Nothing in the file is run.
-
-    Sizes are checked against the file before memory is allocated. Tensors of any device are read.
-
-    Args:
-        path: a file of PyTorch 0.3 or later.
+    """Read a file of `torch.save`, of PyTorch 0.3 or later and tensors of any device. Nothing in the file is run.
 
     Returns:
         The saved object as a tree of dictionaries, lists, plain values and arrays. A module becomes its state
-        dictionary, another object the dictionary of its attributes, a class the text `<class>`. Arrays have the
-        tensor's dtype, except that bfloat16 becomes float32.
+        dictionary, another object the dictionary of its attributes, a class the text `<class>`.
 
     Raises:
         TorchFileError: the file is of another format, damaged, or refers to a name that is not allowed.
@@ -50,7 +43,7 @@ def read(path: str | os.PathLike[str]) -> Any:
             else:
                 raise TorchFileError("it is in neither of the formats of PyTorch 0.3 and later")
             return _plain(root, storages)
-        except Exception as error:  # of pickle, zipfile and NumPy, and of objects that are not what PyTorch writes
+        except Exception as error:  # a damaged file can raise any error in pickle, zipfile and NumPy
             reason = " ".join(str(error).split()) or type(error).__name__
             if not isinstance(error, TorchFileError):
                 reason = f"it is damaged ({ascii(reason)[1:-1][:80]}); copy or download it again"
@@ -58,14 +51,10 @@ def read(path: str | os.PathLike[str]) -> Any:
 
 
 def _read_stream(data: mmap.mmap) -> tuple[Any, dict[str, np.ndarray]]:
-    unpickle(data)  # the magic number
-    if unpickle(data)[0] != _PROTOCOL:
-        raise TorchFileError(f"its stream protocol is not {_PROTOCOL}, that of PyTorch 0.3 to 1.5")
-    unpickle(data)  # the system that wrote the file
+    for _ in ("magic number", "protocol version", "system information"):
+        unpickle(data)
     root, described = unpickle(data)
     keys, _ = unpickle(data)
-    if sorted(keys) != sorted(described):
-        raise TorchFileError("its list of storages does not match its tensors")
     storages, position = {}, data.tell()
     for key in keys:
         (count,) = struct.unpack_from("<q", data, position)
@@ -90,13 +79,12 @@ def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
         if any(member.compress_type != zipfile.ZIP_STORED or member.file_size > size for member in members.values()):
             raise TorchFileError("its zip archive is compressed or damaged; PyTorch writes it uncompressed")
         root, described = unpickle(io.BytesIO(archive.read(members["data.pkl"])))
-        little = "byteorder" not in members or archive.read(members["byteorder"]) == b"little"
         storages = {}
         for key, storage in described.items():
             member = members.get(f"data/{key}")
             if member is None or member.file_size != storage.nbytes:
-                raise TorchFileError(f"its storage {key[:80]!a} is missing or has not {storage.nbytes} bytes")
-            storages[key] = storage.array(archive.read(member), "<" if little else ">")
+                raise TorchFileError(f"its storage {key[:80]!a} is missing or is not {storage.nbytes} bytes long")
+            storages[key] = storage.array(archive.read(member))
     return root, storages
 
 

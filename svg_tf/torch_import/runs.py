@@ -1,14 +1,20 @@
 """Create a run from a checkpoint of the authors' code, and write such checkpoints from a run."""
 
 import os
+import pickle
 import tempfile
+import zipfile
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+
+from svg_tf import files
 from svg_tf.config import Config, ConfigError
 from svg_tf.models.svg import SVG
 from svg_tf.torch_import.mapping import assign_torch_weights, torch_weights
 from svg_tf.torch_import.plan import Plan, options_of
 from svg_tf.torch_import.unpickler import TorchFileError
-from svg_tf.torch_import.writer import write_state_dicts
 from svg_tf.training import checkpoints
 from svg_tf.training.run import model_from_config
 from svg_tf.training.train import compiled_model
@@ -66,3 +72,54 @@ def export_run(run_dir: str, path: str, checkpoint: str = "best") -> str:
     except OSError as error:
         raise ConfigError(f"--out={path} cannot be written: {error.strerror}; choose another file") from None
     return used
+
+
+def write_state_dicts(path: str, networks: Mapping[str, Mapping[str, np.ndarray]], options: Mapping[str, Any]) -> None:
+    """Write {network: OrderedDict of float32 tensors, ..., 'opt': options} atomically, in the zip format.
+
+    The file is for `torch.load(weights_only=True)`; `reader` describes the format.
+    """
+    storages: list[np.ndarray] = []
+    entries = {
+        name: _dict(_ORDERED_DICT, {key: _tensor(array, storages) for key, array in tensors.items()})
+        for name, tensors in networks.items()
+    }
+    root = _dict(pickle.EMPTY_DICT, {**entries, "opt": _plain(dict(options))})
+    members = {"data.pkl": pickle.PROTO + b"\x02" + root + pickle.STOP, "byteorder": b"little", "version": b"3\n"}
+    members |= {f"data/{key}": storage.tobytes() for key, storage in enumerate(storages)}
+
+    def write(temporary_path: str) -> None:
+        with zipfile.ZipFile(temporary_path, "w", zipfile.ZIP_STORED) as archive:
+            for name, content in members.items():
+                archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)  # without a date, so reproducible
+
+    files.write_with(path, write)
+
+
+# Opcodes of pickle protocol 2. `pickle.dumps` cannot refer to PyTorch's functions, since it imports what it refers to.
+_FLOAT_STORAGE = pickle.GLOBAL + b"torch\nFloatStorage\n"
+_REBUILD_TENSOR = pickle.GLOBAL + b"torch._utils\n_rebuild_tensor_v2\n"
+_ORDERED_DICT = pickle.GLOBAL + b"collections\nOrderedDict\n" + pickle.EMPTY_TUPLE + pickle.REDUCE
+
+
+def _tensor(array: np.ndarray, storages: list[np.ndarray]) -> bytes:
+    storage = np.ascontiguousarray(array, "<f4").reshape(array.shape)
+    strides = tuple(stride // storage.itemsize for stride in storage.strides)
+    key = str(len(storages))
+    storages.append(storage)
+    reference = _tuple(_plain("storage"), _FLOAT_STORAGE, *map(_plain, (key, "cpu", storage.size))) + pickle.BINPERSID
+    # Arguments: storage, offset, shape, strides, requires_grad, backward hooks.
+    arguments = [reference, *map(_plain, (0, storage.shape, strides, False)), _ORDERED_DICT]
+    return _REBUILD_TENSOR + _tuple(*arguments) + pickle.REDUCE
+
+
+def _plain(value: Any) -> bytes:
+    return pickle.dumps(value, protocol=2)[2:-1]  # without PROTO and STOP
+
+
+def _tuple(*items: bytes) -> bytes:
+    return pickle.MARK + b"".join(items) + pickle.TUPLE
+
+
+def _dict(empty: bytes, items: Mapping[str, bytes]) -> bytes:
+    return empty + pickle.MARK + b"".join(_plain(key) + value for key, value in items.items()) + pickle.SETITEMS

@@ -1,8 +1,8 @@
 """Read pickles of `torch.save` without PyTorch and without running anything that they name.
 
-Python's unpickler does the work, but its `find_class` returns a stand-in for each name of an allow-list and rejects
-all other names. So a pickle can construct and call nothing but the stand-ins, and these have no effects. Damaged files
-end in an error; files that are made to exhaust memory or time are out of scope.
+`find_class` returns a stand-in for each name of an allow-list and rejects all other names. So a pickle can construct
+and call nothing but the stand-ins, and these have no effects. Damaged files end in an error; files that are made to
+exhaust memory or time are out of scope.
 """
 
 import collections
@@ -11,7 +11,7 @@ import mmap
 import pickle
 import pickletools
 import re
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +20,9 @@ class TorchFileError(ValueError):
     """A file is damaged, or is not a file of PyTorch that can be read safely; the message names the file."""
 
 
-# PyTorch's storage classes. NumPy has no bfloat16, which is read as 16 bits and then widened to float32.
-DTYPES = {
-    "DoubleStorage": "f8", "FloatStorage": "f4", "HalfStorage": "f2", "BFloat16Storage": "u2", "LongStorage": "i8",
-    "IntStorage": "i4", "ShortStorage": "i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
+DTYPES = {  # of PyTorch's storage classes
+    "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
+    "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
 }  # fmt: skip
 # Layers and optimizers of PyTorch, and the networks of the authors' code, with or without their folder.
 _CLASSES = re.compile(
@@ -61,9 +60,7 @@ class Object(_StandIn):
     def state_dict(self, prefix: str = "") -> dict[str, "Tensor"]:
         """Return the parameters and buffers of a module by PyTorch's flat keys, such as `c1.main.0.weight`."""
         parameters, buffers, children = (self.attributes[f"_{kind}"] for kind in ("parameters", "buffers", "modules"))
-        transient = self.attributes.get("_non_persistent_buffers_set", ())
-        tensors = {**parameters, **{key: buffer for key, buffer in buffers.items() if key not in transient}}
-        found = {prefix + key: tensor for key, tensor in tensors.items() if tensor is not None}
+        found = {prefix + key: tensor for key, tensor in {**parameters, **buffers}.items() if tensor is not None}
         for key, child in children.items():
             if child is not None:
                 found.update(child.state_dict(f"{prefix}{key}."))
@@ -85,11 +82,9 @@ class Storage(_StandIn):
         """Size in the file."""
         return self.numel * np.dtype(DTYPES[self.kind]).itemsize
 
-    def array(self, data: bytes | mmap.mmap, byteorder: Literal["<", ">"] = "<", offset: int = 0) -> np.ndarray:
-        """Return a copy of the numbers as an array [numel] in native byte order; bfloat16 becomes float32."""
-        dtype = np.dtype(DTYPES[self.kind])
-        array = np.frombuffer(data, dtype.newbyteorder(byteorder), self.numel, offset).astype(dtype)
-        return (array.astype(np.uint32) << 16).view(np.float32) if self.kind == "BFloat16Storage" else array
+    def array(self, data: bytes | mmap.mmap, offset: int = 0) -> np.ndarray:
+        """Return a copy of the numbers, [numel]."""
+        return np.frombuffer(data, DTYPES[self.kind], self.numel, offset).copy()
 
 
 class Tensor(_StandIn):
@@ -174,14 +169,10 @@ class _Unpickler(pickle.Unpickler):
 def unpickle(stream: Any) -> tuple[Any, dict[str, Storage]]:
     """Load one pickle from a binary stream; return the object and the storages that it names, by key.
 
-    Raises:
-        TorchFileError: the pickle contains something that is not allowed.
-        Exception: the pickle is damaged; Python's unpickler may raise any error.
+    Raises TorchFileError if the pickle names something that is not allowed, and any error if it is damaged.
     """
     start = stream.tell()
     for opcode, argument, position in pickletools.genops(stream):
-        if opcode.proto > 2 or opcode.name in ("EXT1", "EXT2", "EXT4"):  # extension codes bypass find_class
-            raise TorchFileError(f"its pickle has the opcode {opcode.name}; save it with pickle_protocol=2")
         # The unpickler allocates its memo up to the largest index; a sound pickle counts its entries from 0.
         if opcode.name in ("PUT", "LONG_BINPUT") and (argument or 0) > (position or 0):
             raise TorchFileError(f"its pickle is damaged: memo index {argument}")
