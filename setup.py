@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
 SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
-TFLITE = ["ai-edge-litert>=2.3"]
+TFLITE = ["ai-edge-litert>=2.3", "ai-edge-quantizer>=0.10,<0.11"]
 
 setup(
     name="svg_tf",

@@ -76,7 +76,8 @@ def _converted(model, folder, variant="float32", names=("observe", "step")):
     copy, saved_model, out = saving.float32_copy(model, unroll=True), f"{folder}/saved", f"{folder}/{variant}.tflite"
     saving.save(copy, functions.build(copy, HORIZON), saved_model)
     context, z_noise, _ = _inputs(model)
-    np.savez(f"{out}.npz", contexts=context, eps=z_noise[np.newaxis])
+    arrays = {"contexts": context, "eps": z_noise[np.newaxis]}
+    np.savez(f"{out}.npz", **arrays, **{f"calibration_{name}": array for name, array in arrays.items()})
     conversion._main(saved_model, variant, f"{out}.npz", out, *names)
     return out
 
@@ -90,12 +91,19 @@ def test_a_float32_file_gives_tensorflows_frames(kind, tmp_path):
     np.testing.assert_allclose(frames, expected.frames[0], atol=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("variant", "tolerance"), [("float16", 0.01), ("dynamic_int8", 0.1)])
-def test_smaller_weights_give_nearly_the_same_frames(variant, tolerance, tmp_path):
+@pytest.mark.parametrize(
+    ("variant", "names", "tolerance"),
+    [
+        ("int8", ("observe", "step"), 0.1),
+        pytest.param("int8", ("rollout",), 0.1, marks=pytest.mark.slow),
+        pytest.param("float16", ("observe", "step"), 0.01, marks=pytest.mark.slow),
+        pytest.param("dynamic_int8", ("observe", "step"), 0.1, marks=pytest.mark.slow),
+    ],
+)
+def test_smaller_weights_give_nearly_the_same_frames(variant, names, tolerance, tmp_path):
     model = make_model(base_width=16, rnn_size=32, g_dim=32)
     context, z_noise, expected = _inputs(model)
-    path = _converted(model, tmp_path, variant)
+    path = _converted(model, tmp_path, variant, names)
     frames = Interpreter(path).futures(context[0], z_noise)
     error = frames - expected.frames[0].numpy()
     assert np.abs(error).max() > 0 and np.sqrt(np.mean(error**2)) < tolerance
@@ -173,7 +181,7 @@ def test_a_converter_that_fails_or_crashes(script, message, monkeypatch, tmp_pat
 def in_process(monkeypatch):
     """Converts step_float32 in this process, which spares an import of TensorFlow; other conversions crash."""
 
-    def convert(saved_model, names, variant, contexts, z_noise, out):
+    def convert(saved_model, names, variant, contexts, z_noise, out, calibration=None):
         if names == ("rollout",) or variant != "float32":
             raise ConversionError("the converter crashed with SIGSEGV")
         np.savez(f"{out}.npz", contexts=contexts, eps=z_noise)

@@ -7,10 +7,10 @@ import numpy as np
 
 from svg_tf.models.svg import SVG
 
-_WEIGHT_BYTES = {"float32": 4, "float16": 2, "dynamic_int8": 1}
+_WEIGHT_BYTES = {"float32": 4, "float16": 2, "dynamic_int8": 1, "int8": 1}
 _OTHER_BYTES = 2**19  # operations, biases, and small kernels, which stay in float32
 # Below this PSNR after ten steps the difference is not rounding: the file computes something else.
-_LEAST_PSNR = {"float32": 80.0, "float16": 40.0, "dynamic_int8": 20.0}
+_LEAST_PSNR = {"float32": 80.0, "float16": 40.0, "dynamic_int8": 20.0, "int8": 15.0}
 _COMPARED_STEPS = 10
 
 

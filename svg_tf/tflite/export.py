@@ -35,6 +35,7 @@ def export(
     clips: np.ndarray,
     folder: str,
     *,
+    calibration: np.ndarray | None = None,
     variants: Sequence[str] = conversion.VARIANTS,
     horizon: int = 10,
     tolerance: float = 0.1,
@@ -48,6 +49,8 @@ def export(
         model: a trained model.
         clips: test clips, uint8 [N, T', H, W, C] with T' > n_past, on which the files are compared with TensorFlow.
         folder: where to write; created if missing.
+        calibration: validation clips, uint8 [M, T'', H, W, C] with T'' >= n_past, from whose futures int8 measures its
+            ranges; the variant int8 needs them.
         variants: some of `conversion.VARIANTS`.
         horizon: T, the frames predicted by `rollout` and in the comparison.
         tolerance: largest loss of PSNR to the true future, in dB.
@@ -58,6 +61,10 @@ def export(
     contexts, future = np.split(clips / np.float32(255), [model.n_past], axis=1)
     eps = _noise(model, len(clips), 1, horizon)
     reference = _futures(model, contexts, eps)[:, 0]
+    measured = None
+    if calibration is not None:
+        past = calibration[:, : model.n_past] / np.float32(255)
+        measured = past, _noise(model, len(past), 1, horizon)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="svg_tf_") as workspace:
         saved_model = os.path.join(workspace, "saved_model")
@@ -69,7 +76,7 @@ def export(
                 path = os.path.join(workspace, row.name)
                 logging.info("converting %s", row.name)
                 try:
-                    frames, frame_ms = conversion.convert(saved_model, names, variant, contexts, eps, path)
+                    frames, frame_ms = conversion.convert(saved_model, names, variant, contexts, eps, path, measured)
                     quality = checks.compare(frames[:, 0], reference, future)
                     refused = checks.find_fault(path, copy, variant, frames, quality, tolerance)
                     row = Row(row.name, refused, os.path.getsize(path) / 1e6, quality, frame_ms)

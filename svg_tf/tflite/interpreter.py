@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,15 +12,22 @@ Arrays = dict[str, np.ndarray]
 class Interpreter:
     """The functions of a TFLite file, `names`."""
 
-    def __init__(self, path: str, threads: int = 1):
+    def __init__(self, path: str, threads: int = 1, runtime: Any = None):
         """Load a file.
+
+        Args:
+            path: the file.
+            threads: number of threads.
+            runtime: the file in another class with LiteRT's methods, such as the quantizer's calibration.
 
         Raises:
             ValueError: it is not a TFLite file, or has operations that the interpreter lacks.
         """
-        from ai_edge_litert import interpreter as litert
+        if runtime is None:
+            from ai_edge_litert import interpreter as litert
 
-        self._interpreter = litert.Interpreter(path, num_threads=threads)
+            runtime = litert.Interpreter(path, num_threads=threads)
+        self._interpreter = runtime
         self.names = sorted(self._interpreter.get_signature_list())
         self._runners = {name: self._interpreter.get_signature_runner(name) for name in self.names}
 
