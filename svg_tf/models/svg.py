@@ -377,8 +377,9 @@ class SVG(keras.Model):
         """
         if self.prior is None:
             raise ValueError(f"prior is {self.prior_type!r}; only a learned prior has a standard deviation to return.")
-        _, logvar = self._sample(context, n_future, n_samples, seed).prior
-        return losses.stddev(logvar)
+        gaussian = self._sample(context, n_future, n_samples, seed).prior
+        assert gaussian is not None  # the prior is learned
+        return losses.stddev(gaussian[1])
 
     def reconstruct(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Predict each frame from the true frame before it and the posterior's mean of z.
