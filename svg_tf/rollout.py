@@ -49,7 +49,7 @@ def generate(model: "SVG", context: tf.Tensor | np.ndarray, n_future: int, seeds
     Raises:
         ValueError: an argument has the wrong shape, dtype or range.
     """
-    context = check_frames(model, tf.convert_to_tensor(context), "context", model.n_past)
+    context = check_frames(model, context, "context", model.n_past)
     if n_future < 1:
         raise ValueError(f"n_future is {n_future}; it must be at least 1.")
     if len(seeds.shape) != 2 or seeds.shape[0] != context.shape[0]:
@@ -70,11 +70,13 @@ def reconstruct(model: "SVG", frames: tf.Tensor | np.ndarray) -> tf.Tensor:
     Raises:
         ValueError: frames have the wrong shape, dtype or range.
     """
-    return _reconstruct(model, check_frames(model, tf.convert_to_tensor(frames)))
+    return _reconstruct(model, check_frames(model, frames))
 
 
-def check_frames(model: "SVG", frames: tf.Tensor, name: str = "frames", length: int | None = None) -> tf.Tensor:
-    """Return frames after a check of their shape, dtype and, if they are floating-point numbers, range.
+def check_frames(
+    model: "SVG", frames: tf.Tensor | np.ndarray, name: str = "frames", length: int | None = None
+) -> tf.Tensor:
+    """Return frames as a tensor after a check of their shape, dtype and, if they are floating-point numbers, range.
 
     Args:
         model: the model that takes the frames.
@@ -87,6 +89,7 @@ def check_frames(model: "SVG", frames: tf.Tensor, name: str = "frames", length: 
         tf.errors.InvalidArgumentError: the numbers of a symbolic tensor are out of range; raised when it is evaluated,
             except by XLA.
     """
+    frames = tf.convert_to_tensor(frames)
     shape, size = frames.shape, [model.image_size, model.image_size, model.channels]
     fits = shape.rank == 5 and shape[0] != 0 and shape[2:].is_compatible_with(size)
     if not fits or (shape[1] != length if length else (shape[1] or 0) < 2):
