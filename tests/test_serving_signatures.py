@@ -85,13 +85,13 @@ def test_rows_do_not_depend_on_the_rows_that_they_are_merged_with(kind):
 
 
 def test_png_files_in_and_out(kind):
-    inputs, channels = request(kind.model), kind.model.channels
+    inputs = request(kind.model)
     pictures = np.round(255 * inputs["context"]).astype(np.uint8)
     files = np.empty(pictures.shape[:2], object)
     for index in np.ndindex(files.shape):
         files[index] = encode_png(pictures[index])
     answer = kind.runtime.run("futures_png", {"context_bytes": files, "seeds": inputs["seeds"]})["frames_bytes"]
-    decoded = np.array([[[decode_png(file, channels) for file in future] for future in row] for row in answer])
+    decoded = np.array([[[decode_png(file) for file in future] for future in row] for row in answer])
     exact = kind.runtime.run("futures", {**inputs, "context": pictures / np.float32(255)})["frames"]
     assert np.abs(decoded - 255 * exact).max() < 0.501
 

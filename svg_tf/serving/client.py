@@ -60,7 +60,7 @@ def draw_futures(
         files = np.empty([1, len(context)], object)
         files[0] = [encode_png(frame) for frame in context]
         answer = client.predict("futures_png", {"context_bytes": files, "seeds": numbers[np.newaxis]})
-        decoded = [[decode_png(file, context.shape[-1]) for file in future] for future in answer["frames_bytes"][0]]
+        decoded = [[decode_png(file) for file in future] for future in answer["frames_bytes"][0]]
         return np.array(decoded) / np.float32(255)
     horizons = np.array([horizon or client.shape().horizon], np.int32)
     inputs = {"context": scaled, "seeds": numbers[np.newaxis], "horizon": horizons}
@@ -180,11 +180,9 @@ def encode_png(frame: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def decode_png(file: bytes, channels: int) -> np.ndarray:
+def decode_png(file: bytes) -> np.ndarray:
     """Decode a PNG file to a frame, uint8 [H, W, C]."""
-    with Image.open(io.BytesIO(file)) as image:
-        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    return pixels.reshape(*pixels.shape[:2], channels)
+    return np.atleast_3d(np.asarray(Image.open(io.BytesIO(file))))
 
 
 def _error_text(error: urllib.error.HTTPError) -> str:
