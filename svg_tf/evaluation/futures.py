@@ -1,7 +1,7 @@
 """Futures of a run's test clips: sampled, scored and drawn as pictures."""
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,14 +80,17 @@ def draw(
         visualization.write_png(os.path.join(folder, name), visualization.strip(rows, config.n_past))
     visualization.write_gif(os.path.join(folder, "futures.gif"), visualization.animation(pictures, config.n_past))
     visualization.remove_others(folder, r"futures_\d+\.png", names)
-    scores = {row["name"]: {name: value["mean"] for name, value in row["metrics"].items()} for row in board.table()}
-    table = {name: {"PSNR": float(decibels(found["mse"])), "SSIM": found["ssim"]} for name, found in scores.items()}
+    means: dict[str, Any] = {
+        row["name"]: {name: value["mean"] for name, value in row["metrics"].items()} for row in board.table()
+    }
+    table = {name: {"PSNR": float(decibels(found["mse"])), "SSIM": found["ssim"]} for name, found in means.items()}
     return Result(number, table)
 
 
 def _scores(context: np.ndarray, truth: np.ndarray, samples: np.ndarray) -> dict[str, np.ndarray]:
     """Return the scores of the frames of samples [S, T, H, W, C] that have a truth, by metric."""
-    return {metric.name: metric.measure(context, truth, samples[:, : len(truth)]) for metric in _METRICS}
+    shown = samples[:, : len(truth)]
+    return {metric.name: metric.measure(context, truth, shown) for metric in _METRICS if metric.measure}
 
 
 def _add(board: Scoreboard, context: np.ndarray, truth: np.ndarray, scores: dict[str, np.ndarray]) -> int:

@@ -67,7 +67,8 @@ class Scoreboard:
                 self._counts = counts_up_to(len(clips))
                 expected = expected_best(len(clips), self._counts) @ clips[order]
                 self._by_samples.setdefault(metric.name, []).append(expected)
-            choices[metric.name] = Choice(*(float(values.mean()) for values in found.values()), int(order[0]))
+            best, mean, worst = (float(values.mean()) for values in found.values())
+            choices[metric.name] = Choice(best, mean, worst, int(order[0]))
         return choices
 
     def add_prediction(self, name: str, kind: str, scores: Scores) -> None:

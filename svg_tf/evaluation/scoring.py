@@ -188,5 +188,6 @@ class Scorer:
         context, truth = np.split(clip, [self._clips.n_past])
         frames = tf.convert_to_tensor(predictions)  # once for all metrics
         for metric in self._metrics:
+            assert metric.measure is not None
             scores = metric.measure(context, truth, frames)
             record[f"{kind}/{metric.name}"][start : start + len(predictions)] = scores

@@ -28,7 +28,7 @@ _OUTDATED = "18720f55"  # start of the SHA-256 of alex.pth in version 0.0, which
 class _Conv(NamedTuple):
     """A convolution with ReLU; a max-pooling with window 3 and stride 2 may precede it."""
 
-    index: int  # in torchvision's `features`
+    number: int  # in torchvision's `features`
     filters: int
     size: int
     stride: int = 1
@@ -137,7 +137,7 @@ def _weights(backbone: str, linear: str) -> tuple[list[tuple[tf.Tensor, tf.Tenso
 
     convolutions, calibration, channels = [], [], 3
     for number, layer in enumerate(_LAYERS):
-        name = f"features.{layer.index}"
+        name = f"features.{layer.number}"
         kernel = tensor(backbone, f"{name}.weight", layer.filters, channels, layer.size, layer.size)
         bias = tensor(backbone, f"{name}.bias", layer.filters)
         convolutions.append((tf.constant(kernel.transpose(2, 3, 1, 0)), tf.constant(bias)))

@@ -61,8 +61,8 @@ class ConvLSTM(LSTM):
 class ConvFramePredictor(Stack):
     """The frame predictor on maps: h[t-1], z[t] -> g[t]. z_dim is 0 in a model without a latent.
 
-    A linear layer maps z to the gates of the first layer, with its own weights for each position. In one run with z tiled
-    over the map the KL divergence fell to 1 nat.
+    A linear layer maps z to the gates of the first layer, with its own weights for each position. In one run with z
+    tiled over the map the KL divergence fell to 1 nat.
     """
 
     def __init__(

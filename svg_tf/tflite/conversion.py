@@ -55,7 +55,7 @@ def convert(
     inputs = {"contexts": contexts, "eps": eps}
     if calibration is not None:
         inputs |= dict(zip(_CALIBRATION, calibration, strict=True))
-    np.savez(trial, **inputs)
+    np.savez(trial, **inputs)  # type: ignore[arg-type]
     command = [sys.executable, "-m", __name__, saved_model, variant, trial, out, *names]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode < 0:
@@ -120,6 +120,7 @@ def _quantize(path: str, variant: str, contexts: np.ndarray | None, eps: np.ndar
             path, calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED, qsv_utils.min_max_update
         )
         interpreter = Interpreter(path, runtime=runtime)
+        assert contexts is not None and eps is not None
         for clip in zip(contexts, eps, strict=True):
             interpreter.futures(*clip)
         ranges = runtime.get_calibration_results()
