@@ -1,4 +1,4 @@
-"""Measures speed on this machine: python -m benchmarks SUITE --flagfile=smmnist.flags --digits=embedded
+"""Measure speed on this machine: python -m benchmarks SUITE --flagfile=smmnist.flags --digits=embedded
 
 SUITE is one of
 train      training steps, compared with plain forms of the same computation
@@ -27,25 +27,18 @@ _SECONDS = flags.DEFINE_float("seconds", 10.0, "seconds to measure each variant"
 _JSON = flags.DEFINE_string("json", "", "file to write the numbers to; empty: only print them")
 
 
-def table(results: dict) -> str:
-    """Return the results of a suite as text: the title, and a table of `rows`, {variant: {column: number}}."""
-    rows = results["rows"]
-    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    width = max(map(len, rows))
-    lines = [results["title"], " ".join([" " * width, *(f"{column:>16}" for column in columns)])]
-    for name, row in rows.items():
-        cells = (f"{row[column]:>16,.4g}" if column in row else " " * 16 for column in columns)
-        lines.append(" ".join([f"{name:<{width}}", *cells]))
-    return "\n".join(lines)
-
-
 def run() -> None:
     """Measure the suite, print the table and write the JSON file."""
     config = config_flags.config_from_flags()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns about retracing
     suite = importlib.import_module(f"benchmarks.{_suite}")
     results = {"suite": _suite, **suite.measure(config, _SECONDS.value)}
-    print(table(results))
+    rows = results["rows"]
+    width = max(map(len, rows))
+    print(results["title"])
+    print(" " * width, *(f"{column:>16}" for column in next(iter(rows.values()))))
+    for name, row in rows.items():
+        print(f"{name:<{width}}", *(f"{number:>16,.4g}" for number in row.values()))
     if _JSON.value:
         files.write_text(_JSON.value, json.dumps(results, indent=2) + "\n")
 

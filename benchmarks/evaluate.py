@@ -1,12 +1,12 @@
 """Scoring of predictions, compared with a loop over scikit-image's functions."""
 
-import importlib.util
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from skimage import metrics
 
 from benchmarks import timing
 from svg_tf.config import Config
@@ -23,23 +23,17 @@ def measure(config: Config, seconds: float) -> dict[str, Any]:
     """Measure each metric on predictions of one test clip for about `seconds`, in turn with the loop.
 
     Returns:
-        For JSON: the title, and rows with the predictions a second and, with scikit-image, the speed-up over its loop.
-
-    Raises:
-        DataError: the test data is missing or broken.
+        For JSON: the title, and rows with the predictions a second and the speed-up over the loop.
     """
     clip = next(iter(make_dataset(config, "test", n_clips=1)))[0]
     truth = clip[config.n_past :].numpy() / np.float32(255)
-    samples = noisy(truth, PREDICTIONS)
-    has_loop, rows = importlib.util.find_spec("skimage") is not None, {}
+    samples = tf.convert_to_tensor(noisy(truth, PREDICTIONS))
+    rows = {}
     for name, metric in METRICS.items():
-        runs: dict[str, Callable[[], object]] = {"here": partial(metric, truth, tf.convert_to_tensor(samples))}
-        if has_loop:
-            runs["loop"] = partial(loop, name, truth, samples[:_LOOPED])
+        runs = {"here": partial(metric, truth, samples), "loop": partial(loop, name, truth, samples[:_LOOPED])}
         taken = timing.in_turns(runs, seconds)
-        rows[name] = {"predictions/s": PREDICTIONS / taken["here"]}
-        if has_loop:
-            rows[name]["speed-up"] = taken["loop"] / _LOOPED * rows[name]["predictions/s"]
+        rate = PREDICTIONS / taken["here"]
+        rows[name] = {"predictions/s": rate, "speed-up": rate * taken["loop"] / _LOOPED}
     return {"title": f"{PREDICTIONS} predictions of {len(truth)} frames", "rows": rows}
 
 
@@ -50,13 +44,13 @@ def noisy(truth: np.ndarray, samples: int) -> np.ndarray:
 
 
 def loop(metric: str, truth: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Return the metric by scikit-image, one frame at a time, float [S, T]."""
-    from skimage import metrics
-
+    """Return the metric of scikit-image, one frame at a time, float [S, T]."""
     gaussian = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1}
     functions = {
         "psnr": lambda x, y: metrics.peak_signal_noise_ratio(x, y, data_range=1),
         "ssim": lambda x, y: metrics.structural_similarity(x, y, channel_axis=-1, **gaussian),
         "ssim_svg": lambda x, y: metrics.structural_similarity(x, y, channel_axis=-1, data_range=2),
     }
-    return np.array([[functions[metric](x, y) for x, y in zip(truth, frames, strict=True)] for frames in samples])
+    return np.array(
+        [[functions[metric](x, y) for x, y in zip(truth, frames, strict=True)] for frames in np.asarray(samples)]
+    )

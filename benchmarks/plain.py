@@ -4,7 +4,6 @@ They compute the same function of the same weights, except that FrameByFrame nor
 """
 
 from functools import partial
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -35,17 +34,12 @@ class FrameByFrame(SVG):
             skips = encoded[min(t, self.own_skips or t) - 1][1]
             predictions = self.decoder(g, self.decoder.project_skips(skips), training=training)
             steps.append(Outputs(predictions, encoded[t][0], g, z, posterior, prior))
-        joined = Outputs(*(_join([getattr(step, name) for step in steps]) for name in Outputs._fields))
+        joined = tf.nest.map_structure(lambda *parts: None if parts[0] is None else tf.concat(parts, axis=0), *steps)
         return joined._replace(h=tf.concat([encoded[0][0], joined.h], axis=0))
 
 
-def frame_by_frame(model: SVG) -> SVG:
-    """Return a new model of the same arguments that calls its networks frame by frame."""
-    return FrameByFrame.from_config(model.get_config())
-
-
 def concatenate_skips(model: SVG) -> SVG:
-    """Make the decoder convolve concat([maps, skip]); returns the model."""
+    """Make the decoder convolve concat([maps, skip]) and return the model."""
     for layer in model._flatten_layers():
         if isinstance(layer, SkipConv):
             layer.project = tf.identity  # type: ignore[method-assign]
@@ -54,7 +48,7 @@ def concatenate_skips(model: SVG) -> SVG:
 
 
 def keras_batch_norm(model: SVG) -> SVG:
-    """Make batch normalization Keras' own, which is composed of single operations; returns the model."""
+    """Replace the fused batch normalization by Keras' own and return the model."""
     for layer in model._flatten_layers():
         if isinstance(layer, BatchNorm):
             layer.call = partial(keras.layers.BatchNormalization.call, layer)  # type: ignore[method-assign]
@@ -76,8 +70,3 @@ def _concatenated(layer: SkipConv, maps: tf.Tensor, skip: tf.Tensor) -> tf.Tenso
     else:
         outputs = tf.nn.conv2d(both, kernel, layer.conv.strides, "SAME")
     return tf.nn.bias_add(outputs, tf.cast(layer.conv.bias, outputs.dtype))
-
-
-def _join(parts: list) -> Any:
-    """Concatenate tensors, or pairs of them, along time; None stays None."""
-    return None if parts[0] is None else tf.nest.map_structure(lambda *steps: tf.concat(steps, axis=0), *parts)

@@ -1,4 +1,4 @@
-"""The benchmarks compare forms that compute the same, and count what they time."""
+"""The benchmarks compare forms that compute the same."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from documents import ROOT
 
-from benchmarks import data, evaluate, generate, plain, timing, train
+from benchmarks import data, evaluate, generate, plain, train
 from svg_tf.models.svg import SVG
 
 SIZES = {"image_size": 32, "base_width": 2, "g_dim": 4, "z_dim": 2, "rnn_size": 4, "n_past": 3}
@@ -39,7 +39,7 @@ def test_plain_forms_compute_the_same(kind, frames, trained_statistics):
     noise = np.random.default_rng(0).standard_normal([5, 2, 2]).astype(np.float32)
     model = trained_statistics(SVG(**SIZES, **kind))
     expected = _outputs(model, frames, noise)
-    other = plain.frame_by_frame(model)
+    other = plain.FrameByFrame.from_config(model.get_config())
     other.set_weights(model.get_weights())
     _assert_equal(_outputs(other, frames, noise), expected)
     _assert_equal(_outputs(plain.concatenate_skips(model), frames, noise), expected)
@@ -48,30 +48,6 @@ def test_plain_forms_compute_the_same(kind, frames, trained_statistics):
 def test_keras_batch_normalization_is_ours_in_training_too(frames, trained_statistics):
     models = [trained_statistics(SVG(**SIZES)), plain.keras_batch_norm(trained_statistics(SVG(**SIZES)))]
     _assert_equal(*[_outputs(model, frames, None, training=True) for model in models])
-
-
-def test_flops_of_convolutions_and_products_forward_and_backward():
-    maps, kernel, matrix = tf.ones([2, 8, 8, 3]), tf.ones([3, 3, 3, 5]), tf.ones([7, 4])
-
-    @tf.function
-    def function(maps, kernel, matrix):
-        with tf.GradientTape() as tape:
-            tape.watch([maps, kernel])
-            total = tf.reduce_sum(tf.nn.conv2d(maps, kernel, 2, "SAME"))
-        transposed = tf.nn.conv2d_transpose(maps, tf.ones([4, 4, 5, 3]), [2, 16, 16, 5], 2, "SAME")
-        return tape.gradient(total, [maps, kernel]), matrix @ tf.transpose(matrix), transposed
-
-    convolution = 2 * (2 * 4 * 4 * 5) * (3 * 3 * 3)
-    transposed = 2 * (2 * 8 * 8 * 3) * (4 * 4 * 5)
-    graph = function.get_concrete_function(maps, kernel, matrix).graph
-    assert timing.count_flops(graph) == 3 * convolution + 2 * 7 * 7 * 4 + transposed
-
-
-def test_variants_are_timed_in_turn():
-    calls = []
-    runs = {name: lambda name=name: calls.append(name) for name in ("a", "b")}
-    taken = timing.in_turns(runs, 0.01)
-    assert calls[:6] == ["a", "b", "a", "b", "a", "b"] and set(taken) == {"a", "b"}
 
 
 def test_both_forms_of_a_metric_agree():
@@ -85,7 +61,6 @@ def test_both_forms_of_a_metric_agree():
 @pytest.mark.slow
 def test_the_variants_of_a_suite_are_measured(small, monkeypatch):
     monkeypatch.setattr(train, "VARIANTS", {name: train.VARIANTS[name] for name in (train.WHOLE, "all three")})
-    monkeypatch.setattr(timing, "product_rate", lambda seconds: 1e9)
     monkeypatch.setattr(generate, "SAMPLES", 4)
     config = small(base_width=2)
     rows = train.measure(config, 0.05)["rows"]
