@@ -1,6 +1,8 @@
-"""A stand-in for TensorFlow Serving: the official gRPC messages, and REST as its manual describes it.
+"""A stand-in for TensorFlow Serving on this machine: the official gRPC messages, and REST as its manual describes it.
 
-A TensorFlow session runs the model. It merges no requests.
+A session runs the model. With batching, TensorFlow's own scheduler merges the requests: `SharedBatchScheduler` behind
+`tf.nondifferentiable_batch_function`, the class that the server's `bundle_factory_util.cc` creates a queue of for each
+signature. What the server's `batching_session.cc` adds to it, and its REST parser, are imitated.
 """
 
 import base64
@@ -18,6 +20,8 @@ from google.protobuf import json_format
 from served_model import Runtime
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
+MAX_BATCH_SIZE = 32  # of export/serving/batching.config
+_ALLOWED = [1, 2, 4, 8, 16, 32]
 _PATH = re.compile(r"/v1/models/([^/:]+)(/metadata|:predict)?")
 _OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
@@ -29,9 +33,10 @@ class ServerError(Exception):
 
 
 class _Served:
-    def __init__(self, folder):
+    def __init__(self, folder, batching):
         self._runtime = Runtime(folder)
         self.definitions = self._runtime.definitions
+        self._merged = {name: self._merging(name) for name in self.definitions} if batching else {}
 
     def definition(self, name, signature):
         if name != "svg":
@@ -45,12 +50,44 @@ class _Served:
         if sorted(inputs) != expected:
             raise ServerError(f"the inputs are {sorted(inputs)}, not {expected}")
         try:
-            return self._runtime.run(signature, inputs)
+            if not self._merged:
+                return self._runtime.run(signature, inputs)
+            if len({np.shape(value)[:1] for value in inputs.values()} | {()}) != 2:
+                raise ServerError("Batching requires equal 0th-dimension size")
+            return {key: x.numpy() for key, x in self._merged[signature](**inputs).items()}
         except tf.errors.OpError as error:
             code = next(code for code in grpc.StatusCode if code.value[0] == error.error_code)
             raise ServerError(_text(error), code) from None
         except (TypeError, ValueError) as error:  # a tensor that TensorFlow's Python does not take
             raise ServerError(str(error)) from None
+
+    def _merging(self, signature):
+        """The signature behind a batch scheduler, a function of its inputs by name."""
+        definition = self.definitions[signature]
+        inputs, outputs = sorted(definition.inputs), sorted(definition.outputs)
+        dtypes = [tf.as_dtype(definition.outputs[name].dtype) for name in outputs]
+
+        def run(*arrays):
+            try:
+                results = self._runtime.run(signature, dict(zip(inputs, arrays, strict=True)))
+            except tf.errors.OpError as error:
+                raise ValueError(_text(error)) from None  # becomes INVALID_ARGUMENT
+            return [results[name] for name in outputs]
+
+        @tf.nondifferentiable_batch_function(
+            2, MAX_BATCH_SIZE, 5000, _ALLOWED, 64, autograph=False, enable_large_batch_splitting=False
+        )
+        def merged(*tensors):
+            return tf.numpy_function(run, tensors, dtypes)
+
+        def call(**tensors):
+            return dict(zip(outputs, merged(*(tensors[name] for name in inputs)), strict=True))
+
+        specs = {
+            name: tf.TensorSpec([None] * len(info.tensor_shape.dim), tf.as_dtype(info.dtype), name)
+            for name, info in definition.inputs.items()
+        }
+        return tf.function(call, autograph=False).get_concrete_function(**specs)
 
 
 class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -141,9 +178,9 @@ class _RestServer(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serve(folder):
+def serve(folder, batching=False):
     """Serves a SavedModel as `svg` until the context ends; gives host:port of gRPC and of REST."""
-    served = _Served(folder)
+    served = _Served(folder, batching)
     server = grpc.server(futures.ThreadPoolExecutor(32), options=_OPTIONS)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Prediction(served), server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -169,7 +206,8 @@ def _aborting(context):
 def _text(error):
     """The status message, without the lines and prefixes that TensorFlow's Python adds to it."""
     added = ("Graph execution error", "Detected at node", "<stack traces", "Node:", " ", "\t")
-    return next(line for line in error.message.splitlines() if line and not line.startswith(added))
+    lines = [line for line in error.message.splitlines() if line and not line.startswith(added)]
+    return re.sub(r"^(\{\{[^}]*\}\} )*(ValueError: )?", "", lines[0])
 
 
 def _array(value, number):

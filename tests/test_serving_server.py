@@ -72,7 +72,7 @@ def _real_server(folder, batching):
         process.wait(60)
 
 
-@pytest.fixture(scope="module", params=["stand-in", "real", "real, batching"])
+@pytest.fixture(scope="module", params=["stand-in", "stand-in, batching", "real", "real, batching"])
 def server(request):
     kind, _, batching = request.param.partition(", ")
     if kind == "real" and not REAL:
@@ -80,10 +80,10 @@ def server(request):
     if kind == "real" and batching and ADDRESS:
         pytest.skip("not run: the server at TF_MODEL_SERVER has no batching")
     model, folder, _ = exported()
-    started = _real_server(folder, bool(batching)) if kind == "real" else loopback.serve(folder)
-    with started as (grpc_address, rest_address):
+    start = _real_server if kind == "real" else loopback.serve
+    with start(folder, bool(batching)) as (grpc_address, rest_address):
         clients = [GrpcClient(grpc_address, timeout=120), RestClient(rest_address, timeout=120)]
-        yield model, clients, rest_address
+        yield model, clients, bool(batching), rest_address
 
 
 def _expected(model, inputs):
@@ -97,7 +97,7 @@ def _post(address, body):
 
 
 def test_frames_over_grpc_and_rest(server):
-    model, clients, _ = server
+    model, clients, _, _ = server
     inputs = request(model)
     by_row = {"context": inputs["context"], "seed": inputs["seeds"][:, 0]}
     for client in clients:
@@ -107,12 +107,10 @@ def test_frames_over_grpc_and_rest(server):
         assert answer["prior_stddev"].shape == (2, 3, 4, 3)
         first = client.predict("future", by_row)["frames"]
         np.testing.assert_allclose(first, answer["frames"][:, 0], atol=1e-6)
-    large = clients[0].predict("futures", request(model, rows=1, samples=64, horizon=17))["frames"]
-    assert large.nbytes > 2**22  # gRPC's default limit
 
 
 def test_rest_rows_and_columns_as_curl_sends_them(server):
-    model, _, address = server
+    model, _, _, address = server
     inputs = request(model, rows=2)
     context = inputs["context"].tolist()
     expected = model.generate(inputs["context"], LIMITS.horizon, LIMITS.n_samples)
@@ -126,7 +124,7 @@ def test_rest_rows_and_columns_as_curl_sends_them(server):
 
 @pytest.mark.parametrize("signature", ["futures", "future", "futures_png"])
 def test_futures_of_a_clip(server, signature):
-    model, clients, _ = server
+    model, clients, _, _ = server
     clip = np.random.default_rng(0).integers(0, 256, [3, 32, 32, 1], np.uint8)
     expected = rollout.generate(model, clip[np.newaxis], LIMITS.horizon, np.array([[5, 6, 7]])).frames[0]
     for client in clients:
@@ -134,8 +132,14 @@ def test_futures_of_a_clip(server, signature):
         np.testing.assert_allclose(frames, expected, atol=0.5 / 255 + 1e-5 if signature == "futures_png" else 1e-5)
 
 
+def test_an_answer_of_more_than_grpcs_default_limit_arrives(server):
+    model, clients, _, _ = server
+    answer = clients[0].predict("futures", request(model, rows=1, samples=64, horizon=17))["frames"]
+    assert answer.nbytes > 2**22
+
+
 def test_wrong_requests_get_a_sentence_and_the_next_request_an_answer(server):
-    model, clients, _ = server
+    model, clients, _, _ = server
     inputs = request(model)
     wrong = {
         "not compatible|incompatible|shape": {**inputs, "context": inputs["context"][:, :2]},
@@ -154,18 +158,53 @@ def test_wrong_requests_get_a_sentence_and_the_next_request_an_answer(server):
         assert client.predict("futures", inputs)["frames"].shape == (2, 3, 4, 32, 32, 1)
 
 
+def test_more_rows_than_a_batch_holds(server):
+    model, clients, batching, _ = server
+    rows = loopback.MAX_BATCH_SIZE + 1
+    inputs = {"context": request(model, rows=rows)["context"], "seed": np.arange(rows)}
+    if batching:
+        with pytest.raises(ExportError, match="Task size 33 is larger than maximum input batch size 32"):
+            clients[0].predict("future", inputs)
+    else:
+        assert clients[0].predict("future", inputs)["frames"].shape[0] == rows
+
+
+def _all_at_once(calls):
+    """Run functions in threads; return the results, or the errors."""
+
+    def run(call):
+        try:
+            return call()
+        except ExportError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
 def test_clients_at_once_get_their_own_frames(server):
-    model, clients, _ = server
+    model, clients, _, _ = server
     requests = [request(model, rows=1 + seed % 2, seed=seed) for seed in range(12)]
 
     def ask(number):
         inputs = {"context": requests[number]["context"], "seed": requests[number]["seeds"][:, 0]}
         return clients[number % 2].predict("future", inputs)["frames"]
 
-    with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(ask, range(12)))
+    answers = _all_at_once([lambda number=number: ask(number) for number in range(12)])
     for inputs, answer in zip(requests, answers, strict=True):
         np.testing.assert_allclose(answer, _expected(model, inputs)[:, 0], atol=1e-6)
+
+
+def test_different_numbers_of_seeds_cannot_be_merged(server):
+    """Which requests meet in a batch is a matter of time, so one failure in several rounds shows the rule."""
+    model, clients, batching, _ = server
+    requests = [request(model, rows=1, samples=samples) for samples in (1, 2, 3)] * 4
+    calls = [lambda inputs=inputs: clients[0].predict("futures", inputs)["frames"].shape for inputs in requests]
+    answers = [answer for _ in range(4 if batching else 1) for answer in _all_at_once(calls)]
+    errors = [str(answer) for answer in answers if isinstance(answer, ExportError)]
+    assert bool(errors) == batching, errors
+    for error in errors:
+        assert "Dimensions of inputs should match" in error or "different shapes and padding is turned off" in error
 
 
 @pytest.mark.parametrize("client", [GrpcClient, RestClient])
@@ -196,7 +235,7 @@ def test_the_servers_configuration_is_valid_and_agrees_with_the_export():
     (model,) = message.model_config_list.config
     assert (model.name, model.base_path, model.model_platform) == ("svg", "/models/svg", "tensorflow")
     batching = (CONFIG / "batching.config").read_text()
-    assert "max_batch_size { value: 32 }" in batching
+    assert f"max_batch_size {{ value: {loopback.MAX_BATCH_SIZE} }}" in batching
     assert [int(line.split()[1]) for line in batching.splitlines() if line.startswith("allowed")][-1] == 32
     compose = (CONFIG / "docker-compose.yml").read_text()
     assert "/export:/models/svg:ro" in compose and "latest" not in compose
