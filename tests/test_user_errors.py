@@ -41,7 +41,7 @@ def test_data_that_breaks_while_it_is_read_is_one_line(tmp_path):
         np.save(tmp_path / f"{number}.npy", np.zeros((40, 32, 32), np.uint8))
     config = Config(dataset="videos", data_dir=str(tmp_path), image_width=32, n_past=2, n_future=3, n_eval=5)
     batches = iter(make_dataset(config.replace(batch_size=2), "train"))
-    for cached in (tmp_path / "svg_tf_cache").glob("*/*.npy"):
+    for cached in (tmp_path / "svg_tf_cache").glob("*/*.frames"):
         os.truncate(cached, 500)
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
         tf.function(lambda: next(batches))()
