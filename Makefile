@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo demo-long test test-slow lint
 .DELETE_ON_ERROR:
 
-# Futures of the model that ships, then three minutes of training and the same for the new model.
+# Futures of the model that ships, then a short training and the same for the new model.
 demo: $(VENV)/.installed
 	$(BIN)/svg-tf generate --preset=moving_digits
 	$(BIN)/svg-tf evaluate --preset=moving_digits --n_clips=20
