@@ -1,6 +1,7 @@
 """Tests of svg_tf/data/windows.py."""
 
 import io
+import os
 import subprocess
 import sys
 
@@ -156,6 +157,20 @@ def test_any_window_is_read_exactly(layout, tmp_path):
     part = video.part(2, 7)
     assert len(part) == 5 and part.name == "a"
     np.testing.assert_array_equal(part.read(1, 3), PIXELS[3:6])
+
+
+@pytest.mark.slow
+def test_more_than_one_system_call_can_return_is_read(tmp_path):
+    """Linux returns at most 2 GiB minus a page from one read."""
+    frame, path = 2**26, tmp_path / "a"
+    with open(path, "wb") as file:
+        os.truncate(path, 33 * frame)  # sparse: takes no room on the disk
+        file.seek(33 * frame - 1)
+        file.write(b"x")
+    starts = np.arange(33) * frame
+    spans = np.stack([starts, starts + frame], axis=1)
+    frames = StoredVideo("a", str(path), spans, (2**13, 2**13, 1)).read(0, 33)
+    assert frames.nbytes > 2**31 and frames.flat[-1] == ord("x")
 
 
 def test_a_removed_truncated_or_damaged_file_is_an_error_that_names_it(tmp_path):
