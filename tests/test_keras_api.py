@@ -1,5 +1,7 @@
 """SVG as a Keras model: configuration, files, fit, callbacks."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -151,6 +153,23 @@ def test_the_package_exports_its_api_lazily():
     assert svg_tf.SVG is SVG and "list_presets" in dir(svg_tf)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = svg_tf.nothing
+
+
+def test_plot_model_draws_the_model(tiny, tmp_path):
+    pytest.importorskip("pydot")
+    if shutil.which("dot") is None:
+        pytest.skip("Graphviz is not installed")
+    keras.utils.plot_model(tiny(), str(tmp_path / "model.png"))
+    assert (tmp_path / "model.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_preset_that_ships_samples_the_same_futures_as_its_keras_file(frames, tmp_path):
+    model = SVG.from_preset("moving_digits")
+    context = frames(model, batch=1, length=model.n_past)
+    model.save(str(tmp_path / "preset.keras"))
+    loaded = keras.models.load_model(str(tmp_path / "preset.keras"))
+    np.testing.assert_array_equal(model.generate(context, 3, 2), loaded.generate(context, 3, 2))
+    assert "moving_digits" in svg_tf.list_presets()
 
 
 def test_an_unknown_preset_is_refused():
