@@ -23,8 +23,8 @@ _RUNTIME_DIR = flags.DEFINE_string(
 def run() -> None:
     """Export the model and write the page."""
     folder = run_flags.folder_to_write(_OUT.value)
-    if importlib.util.find_spec("ai_edge_quantizer") is None:
-        raise PlaygroundError("the package ai-edge-quantizer is not installed; run pip install ai-edge-quantizer")
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        raise PlaygroundError("the package ai-edge-litert is not installed; run pip install ai-edge-litert")
     config = run_flags.config()
     from svg_tf.playground import page
 

@@ -64,14 +64,17 @@ def write(model: SVG, config: Config, digits: np.ndarray, runtime: Runtime, fold
     with tempfile.TemporaryDirectory(prefix="svg_tf_") as workspace:
         tflite = Path(export.export_step(model, os.path.join(workspace, "step.tflite"), SAMPLES)).read_bytes()
     path = os.path.join(folder, "index.html")
-    files.write_text(path, render(sizes_of(config, digits), tflite, runtime, config.digits))
+    files.write_text(path, render(config, digits, tflite, runtime))
     return path
 
 
-def sizes_of(config: Config, digits: np.ndarray) -> dict:
-    """Return the sizes and digits that the page's scripts use."""
-    source_size, source_fill, _ = _SOURCES[config.digits]
-    return {
+def render(config: Config, digits: np.ndarray, tflite: bytes, runtime: Runtime) -> str:
+    """Return the page with a file of `tflite.export.export_step`; see `write` for the other arguments.
+
+    A page opened from a file must not import other files, so each module is a data URL in the import map.
+    """
+    source_size, source_fill, source = _SOURCES[config.digits]
+    sizes = {
         "imageSize": config.image_width,
         "digitSize": config.digit_size,
         "numDigits": config.num_digits,
@@ -85,13 +88,6 @@ def sizes_of(config: Config, digits: np.ndarray) -> dict:
         "sourceFill": source_fill,
         "digits": [_base64(digit.tobytes()) for digit in digits[:_DIGITS]],
     }
-
-
-def render(sizes: dict, tflite: bytes, runtime: Runtime, source: str) -> str:
-    """Return the page with a file of `tflite.export.export_step` and digits from `source`, "embedded" or "mnist".
-
-    A page opened from a file must not import other files, so each module is a data URL in the import map.
-    """
     modules = {"@litertjs/core": runtime.core, "@litertjs/wasm-utils": runtime.wasm_utils}
     modules |= {f"playground/{name}": _template(name).encode() for name in _MODULES}
     loader = runtime.loader.decode()
@@ -102,7 +98,7 @@ def render(sizes: dict, tflite: bytes, runtime: Runtime, source: str) -> str:
         importmap=_json({"imports": {name: _data_url(name, code) for name, code in modules.items()}}),
         sizes=sizes,
         sizes_json=_json(sizes),
-        source=_SOURCES[source][2],
+        source=source,
         version=litert.VERSION,
         licence=_template("apache-2.0.txt"),
         loader=Markup(loader),

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -20,6 +21,10 @@ _INTEGRITY = {
         "sha512-4fJiw6tBQnIs+0jH/OQ16nYOiSl8/+zZnn5h2ul8aTKHi05sVqZW580Tmk78pC2kT39A9OYBVdFawteZ/sI1kQ=="
     ),
 }
+_NAMES = [f"{package}@{VERSION}" for package in _INTEGRITY]
+_REMEDY = (
+    f"run `npm pack {' '.join(_NAMES)}` where there is a network, and pass the folder of the two files as --runtime_dir"
+)
 
 
 class Runtime(NamedTuple):
@@ -41,14 +46,9 @@ def load(folder: str = "") -> Runtime:
         PlaygroundError: a package is missing and npm cannot download it, or its checksum is wrong.
     """
     cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "svg_tf")
-    place = os.path.expanduser(folder) or cache
-    archives = {}
-    for package in _INTEGRITY:
-        path = os.path.join(place, archive_name(package))
-        if not folder and not os.path.exists(path):
-            _download(package, path)
-        archives[package] = _read(path, package)
-    core, utils = archives["@litertjs/core"], archives["@litertjs/wasm-utils"]
+    if not folder and not all(os.path.exists(_path(cache, package)) for package in _INTEGRITY):
+        _download(cache)
+    core, utils = (_read(os.path.expanduser(folder) or cache, package) for package in _INTEGRITY)
     return Runtime(
         core=_member(core, "dist/index.js"),
         wasm_utils=_member(utils, "dist/bundle.js"),
@@ -57,42 +57,36 @@ def load(folder: str = "") -> Runtime:
     )
 
 
-def archive_name(package: str) -> str:
-    """Return the file name that `npm pack` gives a package."""
-    return f"{package.removeprefix('@').replace('/', '-')}-{VERSION}.tgz"
-
-
-def _download(package: str, path: str) -> None:
-    """Download an archive with npm, from the registry that npm is configured for."""
+def _download(cache: str) -> None:
+    """Download the archives with npm, from the registry that npm is configured for."""
+    reason = "" if shutil.which("npm") else "npm is not installed"
     with tempfile.TemporaryDirectory(prefix="svg_tf_") as folder:
-        command = ["npm", "pack", f"{package}@{VERSION}", "--silent", "--pack-destination", folder]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=600)
-            reason = "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["npm failed"])[-1]
-        except FileNotFoundError:
-            reason = "npm is not installed"
-        except subprocess.TimeoutExpired:
-            reason = "npm took more than ten minutes"
+        if not reason:
+            command = ["npm", "pack", "--silent", "--pack-destination", folder, *_NAMES]
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+            reason = (done.stderr.strip().splitlines() or ["npm failed"])[-1] if done.returncode else ""
         if reason:
-            raise PlaygroundError(f"{package} {VERSION} cannot be downloaded ({reason}); {_remedy()}")
-        files.write_bytes(path, _read(os.path.join(folder, archive_name(package)), package))
+            raise PlaygroundError(f"LiteRT.js {VERSION} cannot be downloaded ({reason}); {_REMEDY}")
+        for package in _INTEGRITY:
+            files.write_bytes(_path(cache, package), _read(folder, package))
 
 
-def _read(path: str, package: str) -> bytes:
+def _path(folder: str, package: str) -> str:
+    """Return where `npm pack` puts the archive of a package."""
+    return os.path.join(folder, f"{package.removeprefix('@').replace('/', '-')}-{VERSION}.tgz")
+
+
+def _read(folder: str, package: str) -> bytes:
+    path = _path(folder, package)
     try:
         with open(path, "rb") as file:
             content = file.read()
     except FileNotFoundError:
-        raise PlaygroundError(f"{path} does not exist; {_remedy()}") from None
+        raise PlaygroundError(f"{path} does not exist; {_REMEDY}") from None
     digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
     if f"sha512-{digest}" != _INTEGRITY[package]:
-        raise PlaygroundError(f"{path} is not {package} {VERSION}: its checksum is wrong; delete it and {_remedy()}")
+        raise PlaygroundError(f"{path} is not {package} {VERSION}: its checksum is wrong; delete it and {_REMEDY}")
     return content
-
-
-def _remedy() -> str:
-    packages = " ".join(f"{package}@{VERSION}" for package in _INTEGRITY)
-    return f"run `npm pack {packages}` where there is a network, and pass the folder of the two files as --runtime_dir"
 
 
 def _member(archive: bytes, name: str) -> bytes:

@@ -85,7 +85,7 @@ export function centre(frame) {
 
 /**
  * Draws the standard deviation of the prior over time.
- * @param {{value: number, hit: boolean}[]} past one entry for each past frame, the latest last
+ * @param {{value: number, turn: boolean}[]} past one entry for each past frame, the latest last
  * @param {number[]} ahead the same for the coming frames, as seen now
  * @param {number} length frames of the past that fit
  */
@@ -120,8 +120,8 @@ export function drawChart(canvas, past, ahead, length, colours) {
   pen.fillStyle = colours.text;
   pen.textAlign = "center";
   pen.fillText("now", xOf(now), height - 8);
-  past.forEach(({hit}, t) => {
-    if (!hit) return;
+  past.forEach(({turn}, t) => {
+    if (!turn) return;
     pen.fillStyle = colours.wall;
     pen.fillRect(xOf(t) - 1, box.top, 2, box.bottom - box.top);
   });

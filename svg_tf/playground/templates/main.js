@@ -22,7 +22,7 @@ const tiles = Array.from({length: sizes.samples}, (_, i) => {
 let world, model, prediction;
 let paused = matchMedia("(prefers-reduced-motion: reduce)").matches;
 let chosen = 0; // the digit that a new image goes to
-let history = []; // {value, hit} for each past frame
+let history = []; // {value, turn} for each past frame
 let tickMs = 0;
 
 // --- time -----------------------------------------------------------------------------------------------------------
@@ -34,9 +34,9 @@ function restart() {
 
 /** Moves the world on by one frame and predicts again. */
 async function tick() {
+  const turn = world.digits.some(({hit}) => hit); // the next frame is the first that shows the new velocity
   world.step();
-  const hit = world.digits.some((digit) => digit.hit);
-  if (prediction) history.push({value: prediction.stddev[0], hit}); // as predicted before this frame was seen
+  if (prediction) history.push({value: prediction.stddev[0], turn}); // as predicted before this frame was seen
   history = history.slice(-HISTORY);
   await predict();
 }
@@ -117,7 +117,7 @@ function draw() {
       for (const canvas of [$("overlay"), ...tiles]) drawBox(canvas, end[n], digitSize, imageSize, colours.truth);
     });
   }
-  const past = history.length ? history : [{value: stddev[0], hit: false}];
+  const past = history.length ? history : [{value: stddev[0], turn: false}];
   drawChart($("chart"), past, stddev, HISTORY, colours);
   $("stddev").textContent = stddev[0].toFixed(2);
 }
