@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from svg_tf.models.conv_lstm import ConvFramePredictor, ConvLSTM
+from svg_tf.models.lstm import ConvLSTM, FramePredictor
 
 
 def _inputs(frames=4, batch=2, channels=3, seed=0):
@@ -55,7 +55,7 @@ def test_a_shifted_input_shifts_the_output():
 
 
 def test_the_frame_predictor_uses_z_at_each_position():
-    predictor = ConvFramePredictor(3, 2, 4, 1, seed=3)
+    predictor = FramePredictor(3, 2, 4, 1, maps=True, seed=3)
     h = np.zeros([3, 2, 8, 8, 3], np.float32)
     z = np.random.default_rng(1).standard_normal((3, 2, 2)).astype(np.float32)
     state = predictor.initial_state(2)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import svg_tf
-from svg_tf.models import batch_norm, conv_lstm, dcgan, layers, lstm, skips, vgg
+from svg_tf.models import batch_norm, dcgan, layers, lstm, skips, vgg
 from svg_tf.models.svg import SVG
 from svg_tf.training import schedules
 
@@ -64,8 +64,8 @@ def test_summary_counts_the_networks(tiny, capsys):
         lambda: lstm.LSTM(5, seed=3),
         lambda: lstm.GaussianLSTM(2, 5, 2, seed=3),
         lambda: lstm.FramePredictor(6, 2, 5, 2, seed=3),
-        lambda: conv_lstm.ConvLSTM(5, seed=3),
-        lambda: conv_lstm.ConvFramePredictor(6, 2, 5, 2, seed=3),
+        lambda: lstm.ConvLSTM(5, seed=3),
+        lambda: lstm.FramePredictor(6, 2, 5, 2, maps=True, seed=3),
         lambda: dcgan.Encoder(32, 6, 4, seed=3),
         lambda: dcgan.Decoder(32, 3, 4, remat=True, seed=3),
         lambda: vgg.Encoder(32, 6, 4, seed=3),

@@ -1,8 +1,11 @@
-"""The recurrent networks on code vectors: posterior, prior and frame predictor.
+"""The recurrent networks: posterior, prior and frame predictor, on code vectors or on code maps.
 
-Sequences are time-major, [T, N, F]. The state of a recurrence is an argument and a result, and a sequence of one frame
-is a single step, so training, reconstruction, generation and export share this code. Everything here is float32: these
-networks are about 1 % of the arithmetic, and the KL divergence of two close Gaussians needs the precision.
+Sequences are time-major, [T, N, ...]. The state of a recurrence is an argument and a result, and a sequence of one
+frame is a single step, so training, reconstruction, generation and export share this code. Everything here is float32:
+these networks are about 1 % of the arithmetic, and the KL divergence of two close Gaussians needs the precision.
+
+With code maps, `SVG(recurrence="conv")`, each LSTM layer is convolutional, h and g are float32 [T, N, 8, 8, G], and z
+remains a vector.
 """
 
 import math
@@ -12,9 +15,11 @@ import tensorflow as tf
 
 from svg_tf.models.layers import Configured, SeedGenerator, normal_weights
 
-LSTMState = tuple[tf.Tensor, tf.Tensor]  # hidden and cell, float32 [N, R] each
+LSTMState = tuple[tf.Tensor, tf.Tensor]  # hidden and cell, float32 [N, R] each, or [N, 8, 8, R]
 StackState = tuple[LSTMState, ...]
 Gaussian = tuple[tf.Tensor, tf.Tensor]  # mean and logvar, float32 [..., Z] each
+
+MAP_SIZE = 8  # height and width of a code map
 
 
 @keras.saving.register_keras_serializable(package="svg_tf")
@@ -31,22 +36,23 @@ class LSTM(Configured):
         Args:
             units: size of the hidden state, R.
             unroll: unroll the loop over time, for converters without loops.
-            seed: of the initial weights, U(-1/sqrt(units), 1/sqrt(units)).
+            seed: of the initial weights, U(-b, b) with b = 1 / sqrt(fan-in of the recurrent product).
             **kwargs: arguments of `keras.layers.Layer`.
         """
         super().__init__({"units": units, "unroll": unroll}, seed=seed, **{"dtype": "float32", **kwargs})
         self.units = units
         self.unroll = unroll
-        bound = 1.0 / math.sqrt(units)
-        self._uniform = keras.initializers.RandomUniform(-bound, bound, seed=seed)
+        self._seed = seed
 
     def build(self, input_shape):
-        for name, shape in (
-            ("kernel", [input_shape[-1], 4 * self.units]),
-            ("recurrent_kernel", [self.units, 4 * self.units]),
-            ("bias", [4 * self.units]),
-        ):
-            setattr(self, name, self.add_weight(shape=shape, initializer=self._uniform, name=name))
+        self._add_weights([input_shape[-1], 4 * self.units], [self.units, 4 * self.units])
+
+    def _add_weights(self, kernel: list[int], recurrent_kernel: list[int]) -> None:
+        bound = 1.0 / math.sqrt(math.prod(recurrent_kernel[:-1]))
+        uniform = keras.initializers.RandomUniform(-bound, bound, seed=self._seed)
+        self.kernel = self.add_weight(shape=kernel, initializer=uniform, name="kernel")
+        self.recurrent_kernel = self.add_weight(shape=recurrent_kernel, initializer=uniform, name="recurrent_kernel")
+        self.bias = self.add_weight(shape=kernel[-1:], initializer=uniform, name="bias")
 
     def initial_state(self, batch_size: int | tf.Tensor) -> LSTMState:
         """Return zeros, float32 [N, R] twice."""
@@ -91,10 +97,73 @@ class LSTM(Configured):
         return tf.sigmoid(output_gate) * tf.tanh(cell), cell
 
 
-class Stack(Configured):
-    """LSTM layers on top of one another."""
+@keras.saving.register_keras_serializable(package="svg_tf")
+class ConvLSTM(LSTM):
+    """One convolutional LSTM layer (Shi et al., 2015; 3x3 kernels, "same" padding, no peepholes) on 8x8 maps.
 
-    cells: list[LSTM]
+    The same as `keras.layers.ConvLSTM2D` with a sigmoid recurrent activation and without a unit forget bias, but one
+    convolution projects the inputs of all time steps.
+    """
+
+    def build(self, input_shape):
+        self._add_weights([3, 3, input_shape[-1], 4 * self.units], [3, 3, self.units, 4 * self.units])
+
+    def initial_state(self, batch_size: int | tf.Tensor) -> LSTMState:
+        """Return zeros, float32 [N, 8, 8, R] twice."""
+        shape = [batch_size, MAP_SIZE, MAP_SIZE, self.units]
+        return tf.zeros(shape), tf.zeros(shape)
+
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the inputs' part of the gates: float32 [T, N, 8, 8, C] -> [T, N, 8, 8, 4R]."""
+        gates = tf.nn.conv2d(tf.reshape(inputs, [-1, *inputs.shape[2:]]), self.kernel.value, 1, "SAME") + self.bias
+        return tf.reshape(gates, [*_leading_shape(inputs), *gates.shape[1:]])
+
+    def recur(self, hidden: tf.Tensor) -> tf.Tensor:
+        """Return the hidden state's part of the gates: float32 [N, 8, 8, R] -> [N, 8, 8, 4R]."""
+        return tf.nn.conv2d(hidden, self.recurrent_kernel.value, 1, "SAME")
+
+
+class LSTMStack(Configured):
+    """LSTM layers on top of one another, after a linear embedding if the inputs are vectors."""
+
+    def __init__(
+        self,
+        size: dict[str, int],
+        rnn_size: int,
+        layers: int,
+        *,
+        maps: bool = False,
+        seed: int | SeedGenerator | None = None,
+        **kwargs,
+    ):
+        """Create the layers.
+
+        Args:
+            size: further arguments of the subclass.
+            rnn_size: units R of each LSTM layer.
+            layers: LSTM layers.
+            maps: the inputs are code maps and the LSTM layers convolutional.
+            seed: of the initial weights.
+            **kwargs: arguments of `keras.layers.Layer`.
+        """
+        arguments = {**size, "rnn_size": rnn_size, "layers": layers, "maps": maps}
+        super().__init__(arguments, seed=seed, **{"dtype": "float32", **kwargs})
+        self.maps = maps
+        self.embed = None if maps else _linear(rnn_size, seed, "embed")
+        cell = ConvLSTM if maps else LSTM
+        self.cells = [cell(rnn_size, seed=seed, name=f"lstm_{index}") for index in range(layers)]
+
+    def build(self, input_shape):
+        # Built explicitly: Keras would trace the loop over time, where no weights can be created.
+        shape = list(input_shape)
+        for layer in filter(None, [self.embed, *self.cells]):
+            layer.build(shape)
+            shape[-1] = layer.units
+        self.build_heads(shape)
+
+    def build_heads(self, shape: list[int]) -> None:
+        """Create the weights of the output layers for outputs of the given shape, [T, N, ..., R]."""
+        raise NotImplementedError
 
     def initial_state(self, batch_size: int | tf.Tensor) -> StackState:
         """Return the state before the first frame: zeros, two tensors per layer."""
@@ -107,83 +176,82 @@ class Stack(Configured):
 
         gate_terms are added to the gates of the first layer.
         """
-        outputs, states = inputs, list[LSTMState]()
+        outputs, states = inputs if self.embed is None else self.embed(inputs), list[LSTMState]()
         for cell, cell_state in zip(self.cells, state, strict=True):
             outputs, cell_state = cell(outputs, cell_state, gate_terms=None if states else gate_terms)
             states.append(cell_state)
         return outputs, tuple(states)
 
 
-class LSTMStack(Stack):
-    """A linear embedding and a stack of LSTM layers: float32 [T, N, F] -> float32 [T, N, R]."""
-
-    def __init__(
-        self, size: dict[str, int], rnn_size: int, layers: int, *, seed: int | SeedGenerator | None = None, **kwargs
-    ):
-        arguments = {**size, "rnn_size": rnn_size, "layers": layers}
-        super().__init__(arguments, seed=seed, **{"dtype": "float32", **kwargs})
-        self.embed = _linear(rnn_size, seed, "embed")
-        self.cells = [LSTM(rnn_size, seed=seed, name=f"lstm_{index}") for index in range(layers)]
-        self.heads: list[keras.layers.Dense] = []
-
-    def build(self, input_shape):
-        # Built explicitly: Keras would trace the loop over time, where no weights can be created.
-        self.embed.build(input_shape)
-        hidden_shape = [*input_shape[:-1], self.embed.units]
-        for layer in [*self.cells, *self.heads]:
-            layer.build(hidden_shape)
-
-
 @keras.saving.register_keras_serializable(package="svg_tf")
 class GaussianLSTM(LSTMStack):
-    """The posterior q(z[t] | x[0..t]), from h[t], and the learned prior p(z[t] | x[0..t-1]), from h[t-1]."""
+    """The posterior q(z[t] | x[0..t]), from h[t], and the learned prior p(z[t] | x[0..t-1]), from h[t-1].
+
+    With code maps the output layers are linear in the flattened map, so that z can depend on positions.
+    """
 
     def __init__(self, z_dim: int, rnn_size: int, layers: int, *, seed: int | SeedGenerator | None = None, **kwargs):
         super().__init__({"z_dim": z_dim}, rnn_size, layers, seed=seed, **kwargs)
         self.mean = _linear(z_dim, seed, "mean")
         self.logvar = _linear(z_dim, seed, "logvar")
-        self.heads = [self.mean, self.logvar]
 
-    def build(self, input_shape):
-        super().build([*input_shape[:2], math.prod(input_shape[2:])])
+    def build_heads(self, shape):
+        for head in (self.mean, self.logvar):
+            head.build([*shape[:2], math.prod(shape[2:])])
 
     def call(self, h: tf.Tensor, state: StackState) -> tuple[Gaussian, StackState]:
-        """Map codes float32 [T, N, G] and a state to (mean, logvar) float32 [T, N, Z] each and the next state.
-
-        Code maps, [T, N, h, w, G], are flattened.
-        """
-        outputs, state = self.run_cells(self.embed(_flatten(h)), state)
+        """Map codes float32 [T, N, G] or [T, N, 8, 8, G] and a state to mean and logvar [T, N, Z] and a state."""
+        outputs, state = self.run_cells(h, state)
+        outputs = tf.reshape(outputs, [*_leading_shape(outputs), math.prod(outputs.shape[2:])])
         return (self.mean(outputs), self.logvar(outputs)), state
 
 
 @keras.saving.register_keras_serializable(package="svg_tf")
 class FramePredictor(LSTMStack):
-    """The frame predictor: h[t-1], z[t] -> g[t]. z_dim is 0 in a model without a latent."""
+    """The frame predictor: h[t-1], z[t] -> g[t]. z_dim is 0 in a model without a latent.
+
+    With code maps a linear layer maps z to the gates of the first LSTM layer, with its own weights at each position.
+    """
 
     def __init__(
         self, g_dim: int, z_dim: int, rnn_size: int, layers: int, *, seed: int | SeedGenerator | None = None, **kwargs
     ):
         super().__init__({"g_dim": g_dim, "z_dim": z_dim}, rnn_size, layers, seed=seed, **kwargs)
         self.z_dim = z_dim
+        self.z_gates = None
+        if self.maps and z_dim:
+            self.z_gates = keras.layers.Dense(
+                MAP_SIZE**2 * 4 * rnn_size,
+                use_bias=False,
+                kernel_initializer=keras.initializers.RandomNormal(0.0, 0.1, seed=seed),
+                dtype="float32",
+                name="z_gates",
+            )
         self.code = _linear(g_dim, seed, "code")
-        self.heads = [self.code]
 
     def build(self, input_shape):
-        super().build([*input_shape[:-1], input_shape[-1] + self.z_dim])
+        super().build(input_shape if self.maps else [*input_shape[:-1], input_shape[-1] + self.z_dim])
+
+    def build_heads(self, shape):
+        self.code.build(shape)
+        if self.z_gates is not None:
+            self.z_gates.build([*shape[:2], self.z_dim])
 
     def call(self, h: tf.Tensor, z: tf.Tensor | None, state: StackState) -> tuple[tf.Tensor, StackState]:
-        """Map codes float32 [T, N, G], z [T, N, Z] (None: no latent) and a state to g [T, N, G] in (-1, 1), state."""
-        inputs = h if z is None else tf.concat([h, z], axis=-1)  # [T, N, G + Z]
-        outputs, state = self.run_cells(self.embed(inputs), state)
+        """Map codes float32 [T, N, G] or [T, N, 8, 8, G], z [T, N, Z] (None: no latent) and a state to g and a state.
+
+        g has the shape of h and values in (-1, 1).
+        """
+        inputs, gate_terms = h, None
+        if self.z_gates is not None:
+            gate_terms = tf.reshape(self.z_gates(z), [*_leading_shape(z), MAP_SIZE, MAP_SIZE, 4 * self.cells[0].units])
+        elif z is not None:
+            inputs = tf.concat([h, z], axis=-1)  # [T, N, G + Z]
+        outputs, state = self.run_cells(inputs, state, gate_terms)
         return tf.tanh(self.code(outputs)), state
 
 
-def _flatten(h: tf.Tensor) -> tf.Tensor:
-    """Reshape [T, N, ...] to [T, N, F]."""
-    return h if h.shape.rank == 3 else tf.reshape(h, [*leading_shape(h), math.prod(h.shape[2:])])
-
-
-def leading_shape(x: tf.Tensor) -> list:
+def _leading_shape(x: tf.Tensor) -> list:
     """Return T and N of a tensor [T, N, ...], as integers where they are static."""
     shape = tf.shape(x)
     return [size if size is not None else shape[axis] for axis, size in enumerate(x.shape[:2])]

@@ -10,7 +10,6 @@ import tensorflow as tf
 from svg_tf import losses, noise, registry, rollout
 from svg_tf.losses import Losses
 from svg_tf.models import replicas
-from svg_tf.models.conv_lstm import ConvFramePredictor
 from svg_tf.models.lstm import FramePredictor, Gaussian, GaussianLSTM
 from svg_tf.rollout import time_major
 
@@ -93,8 +92,8 @@ class SVG(keras.Model):
             skip_frame: frame whose encoder features the decoder uses for the future: "last" (the last context frame, as
                 in the paper), "original" (the frame before it, as in the authors' code) or "every" (each step's input).
             n_past: context frames P, at least 1; "original" needs at least 2.
-            recurrence: "vector" (as published: codes are vectors, the frame predictor is an LSTM) or "conv" (codes are
-                8x8 maps, the frame predictor is a convolutional LSTM; g_dim has no effect).
+            recurrence: "vector" (as published: codes are vectors) or "conv" (codes are 8x8 maps and all LSTM layers
+                convolutional; g_dim and rnn_size have no effect).
             conv_filters: channels of each convolutional LSTM layer, with recurrence="conv".
             remat: recompute each convolution block in the backward pass instead of storing its activations.
             seed: of the initial weights, and of the noise in training and validation; 0 to 2**31 - 1.
@@ -116,23 +115,22 @@ class SVG(keras.Model):
             setattr(self, "prior_type" if argument == "prior" else argument, value)
         networks = registry.load(registry.BACKBONES[backbone])
         seeds = keras.random.SeedGenerator(seed)
+        maps = recurrence == "conv"
         options = {"seed": seeds, "dtype": self.dtype_policy, "remat": remat}
-        if recurrence == "conv":
+        if maps:
             options["map_code"] = True
         self.encoder = networks.Encoder(image_size, g_dim, base_width, name="encoder", **options)
         self.decoder = networks.Decoder(image_size, channels, base_width, name="decoder", **options)
-        z_inputs = z_dim if prior != "none" else 0
-        options = {"seed": seeds, "name": "frame_predictor"}
-        if recurrence == "conv":
-            code_width = self.encoder.code_width
-            self.frame_predictor = ConvFramePredictor(code_width, z_inputs, conv_filters, predictor_layers, **options)
-        else:
-            self.frame_predictor = FramePredictor(g_dim, z_inputs, rnn_size, predictor_layers, **options)
+        units, code_size = (conv_filters, self.encoder.code_width) if maps else (rnn_size, g_dim)
+        options = {"seed": seeds, "maps": maps}
+        self.frame_predictor = FramePredictor(
+            code_size, z_dim if prior != "none" else 0, units, predictor_layers, name="frame_predictor", **options
+        )
         self.posterior = self.prior = None
         if prior != "none":
-            self.posterior = GaussianLSTM(z_dim, rnn_size, posterior_layers, seed=seeds, name="posterior")
+            self.posterior = GaussianLSTM(z_dim, units, posterior_layers, name="posterior", **options)
         if prior == "learned":
-            self.prior = GaussianLSTM(z_dim, rnn_size, prior_layers, seed=seeds, name="prior")
+            self.prior = GaussianLSTM(z_dim, units, prior_layers, name="prior", **options)
         self.step = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name="step")
         self._loss_parts = [keras.metrics.Mean(name=part) for part in ("reconstruction_loss", "kl")]
         self(tf.zeros([1, n_past + 1, image_size, image_size, channels]))  # creates all weights, always in this order
