@@ -22,7 +22,6 @@ from svg_tf.cli import flags as config_flags
 SUITES = ("train", "generate", "data", "evaluate")
 
 config_flags.define_config_flags()
-flags.adopt_module_key_flags(config_flags)
 _SECONDS = flags.DEFINE_float("seconds", 10.0, "seconds to measure each variant", lower_bound=0.1)
 _JSON = flags.DEFINE_string("json", "", "file to write the numbers to; empty: only print them")
 

@@ -9,9 +9,7 @@ from typing import Any
 from svg_tf import files
 from svg_tf.registry import BACKBONES, DATASETS
 
-_INTEGER_LIMIT = 2**31
-_FLOAT32_MIN, _FLOAT32_LIMIT = 2.0**-126, 2.0**128
-_LONGEST_VALUE = 80
+_LARGEST = 2**31 - 1
 _BAIR_FRAMES = 30
 
 
@@ -23,12 +21,12 @@ def _field(
     default: Any,
     text: str,
     choices: Collection[str] = (),
-    least: int | None = None,
+    least: int = 1,
     most: int | None = None,
-    only: tuple[str, ...] = (),
+    only: str = "",
 ) -> Any:
-    """Declare a field: help text, choices or bounds, and the data sets it has an effect with (empty: all)."""
-    metadata = {"help": text, "choices": choices, "least": least, "most": most, "datasets": only}
+    """Declare a field: help text, choices of a string, bounds of a number, data sets that use it (empty: all)."""
+    metadata = {"help": text, "choices": choices, "least": least, "most": most, "only": only}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -53,69 +51,60 @@ class Config:
         "folder of the data. kth: the original AVI files; bair: softmotion30_44k, or a folder of TensorFlow Datasets "
         "(empty: its default); videos: your videos; smmnist: the four MNIST idx files (empty: TensorFlow Datasets)",
     )
-    cache_dir: str = _field(
-        "", "folder for decoded kth, bair and videos, about 4 KB per frame; empty: svg_tf_cache in data_dir"
-    )
+    cache_dir: str = _field("", "folder for decoded frames, about 4 KB each; empty: svg_tf_cache in data_dir")
     digits: str = _field(
         "mnist",
-        "digits of smmnist: mnist, or embedded (the 8x8 digits in scikit-learn, no download)",
+        "mnist, or embedded: the 8x8 digits in scikit-learn, no download",
         ("mnist", "embedded"),
-        only=("smmnist",),
+        only="smmnist",
     )
-    num_digits: int = _field(2, "digits per clip of smmnist; 1 to 4", least=1, most=4, only=("smmnist",))
-    digit_size: int = _field(
-        32, "height and width of a digit of smmnist in pixels; less than image_width", least=1, only=("smmnist",)
-    )
-    max_speed: int = _field(
-        4, "maximum speed of a digit of smmnist on each axis, in pixels per frame", least=1, only=("smmnist",)
-    )
+    num_digits: int = _field(2, "digits per clip of smmnist; 1 to 4", most=4, only="smmnist")
+    digit_size: int = _field(32, "height and width of a digit in pixels; less than image_width", only="smmnist")
+    max_speed: int = _field(4, "maximum speed of a digit on each axis, in pixels per frame", only="smmnist")
     motion: str = _field(
         "stochastic",
         "motion of smmnist's digits: stochastic (new velocity at a wall) or deterministic (reflection)",
         ("stochastic", "deterministic"),
-        only=("smmnist",),
+        only="smmnist",
     )
     kth_split: str = _field(
         "svg",
         "persons of kth to train : test on. svg: 1-20 : 21-25; savp: 1-16 : 17-25 (in both, the last two training "
         "persons are the validation set); official: the split of its authors; trial: any persons that are there",
         ("svg", "savp", "official", "trial"),
-        only=("kth",),
+        only="kth",
     )
     kth_clips: str = _field(
         "trimmed",
-        "source of kth clips: the trimmed sequences of 00sequences.txt, or whole videos, where persons also leave the "
-        "frame",
+        "trimmed (the sequences of 00sequences.txt) or whole (all of each video, where persons also leave the frame)",
         ("trimmed", "whole"),
-        only=("kth",),
+        only="kth",
     )
     resize: str = _field(
         "crop",
         "how frames of videos become square: crop (scale the shorter side and keep the center) or squash; kth is "
         "always squashed, as published",
         ("crop", "squash"),
-        only=("videos",),
+        only="videos",
     )
-    frame_stride: int = _field(
-        1, "use every n-th frame of kth, bair and videos", least=1, only=("kth", "bair", "videos")
-    )
+    frame_stride: int = _field(1, "use every n-th frame of kth, bair and videos", only="kth bair videos")
     image_width: int = _field(64, "height and width of a frame in pixels; a power of two, 32 or greater", least=32)
-    channels: int = _field(1, "channels of a frame: 1 (gray) or 3 (RGB)", least=1)
+    channels: int = _field(1, "channels of a frame: 1 (gray) or 3 (RGB)")
 
     # The clip.
-    n_past: int = _field(5, "context frames", least=1)
-    n_future: int = _field(10, "frames to predict in training, after the context", least=1)
-    n_eval: int = _field(30, "frames of a clip in evaluation, context included; more than n_past", least=1)
+    n_past: int = _field(5, "context frames")
+    n_future: int = _field(10, "frames to predict in training, after the context")
+    n_eval: int = _field(30, "frames of a clip in evaluation, context included; more than n_past")
 
     # The model.
     backbone: str = _field("dcgan", "encoder and decoder networks", BACKBONES)
-    base_width: int = _field(64, "channels of the first convolution", least=1)
-    g_dim: int = _field(128, "size of a frame's code h and of the frame predictor's output g", least=1)
-    z_dim: int = _field(10, "size of the latent variable z of one frame", least=1)
-    rnn_size: int = _field(256, "units of each LSTM layer", least=1)
-    predictor_layers: int = _field(2, "LSTM layers of the frame predictor", least=1)
-    posterior_layers: int = _field(1, "LSTM layers of the posterior", least=1)
-    prior_layers: int = _field(1, "LSTM layers of the learned prior", least=1)
+    base_width: int = _field(64, "channels of the first convolution")
+    g_dim: int = _field(128, "size of a frame's code h and of the frame predictor's output g")
+    z_dim: int = _field(10, "size of the latent variable z of one frame")
+    rnn_size: int = _field(256, "units of each LSTM layer")
+    predictor_layers: int = _field(2, "LSTM layers of the frame predictor")
+    posterior_layers: int = _field(1, "LSTM layers of the posterior")
+    prior_layers: int = _field(1, "LSTM layers of the learned prior")
     prior: str = _field(
         "learned",
         "source of z at future frames: learned (SVG-LP), fixed (SVG-FP, N(0, I)) or none (deterministic)",
@@ -127,26 +116,24 @@ class Config:
         "frame before it, as in the authors' code) or every (each step's own input frame)",
         ("last", "original", "every"),
     )
-
     recurrence: str = _field(
         "vector",
         "vector (as published: code vectors, LSTMs) or conv (8x8 code maps, a convolutional LSTM as frame predictor)",
         ("vector", "conv"),
     )
-    conv_filters: int = _field(32, "channels of each convolutional LSTM layer, with --recurrence=conv", least=1)
+    conv_filters: int = _field(32, "channels of each convolutional LSTM layer, with --recurrence=conv")
 
     # The optimization.
-    batch_size: int = _field(100, "clips per training step", least=1)
-    learning_rate: float = _field(0.002, "peak learning rate of Adam; greater than 0")
+    batch_size: int = _field(100, "clips per training step")
+    learning_rate: float = _field(0.002, "peak learning rate of Adam; greater than 0", least=0)
     learning_rate_schedule: str = _field(
         "constant",
-        "learning rate after the warm-up: constant, cosine (half a cosine to 0 at the end of the run) or exponential "
-        "(to 1 % at the end of the run)",
+        "after the warm-up: constant, cosine (half a cosine to 0 at the end of the run) or exponential (to 1 % there)",
         ("constant", "cosine", "exponential"),
     )
     warmup_steps: int = _field(0, "steps of the linear rise of the learning rate from 0; 0: no warm-up", least=0)
-    clip_norm: float = _field(0.0, "clip gradients to this global norm; 0: no clipping")
-    beta: float = _field(1e-4, "weight of the KL divergence, with the paper's reductions; 0 or greater")
+    clip_norm: float = _field(0.0, "clip gradients to this global norm; 0: no clipping", least=0)
+    beta: float = _field(1e-4, "weight of the KL divergence, with the paper's reductions; 0 or greater", least=0)
     beta_schedule: str = _field(
         "constant",
         "beta over the run: constant, linear (a rise from 0 over beta_warmup_steps) or cyclical (beta_cycles equal "
@@ -156,31 +143,31 @@ class Config:
     beta_warmup_steps: int = _field(
         0, "steps of the linear rise of beta; 1 or greater with --beta_schedule=linear, else 0", least=0
     )
-    beta_cycles: int = _field(4, "cycles of --beta_schedule=cyclical", least=1)
+    beta_cycles: int = _field(4, "cycles of --beta_schedule=cyclical")
     scheduled_sampling: float = _field(
         0.0,
         "share of the input frames after the context that training replaces with the model's own predictions, against "
         "drift in rollouts; 0 to 1, 0: teacher forcing as in the paper",
+        least=0,
+        most=1,
     )
     scheduled_sampling_warmup_steps: int = _field(0, "steps of the linear rise of scheduled_sampling from 0", least=0)
-    epochs: int = _field(300, "epochs of the whole run, those before a resume included", least=1)
-    steps_per_epoch: int = _field(600, "optimizer steps per epoch", least=1)
-    validation_steps: int = _field(10, "validation batches after each epoch", least=1)
+    epochs: int = _field(300, "epochs of the whole run, those before a resume included")
+    steps_per_epoch: int = _field(600, "optimizer steps per epoch")
+    validation_steps: int = _field(10, "validation batches after each epoch")
 
     # The machine.
-    jit_compile: str = _field(
-        "auto", "compile the training step with XLA; auto: on a GPU only", ("auto", "true", "false")
-    )
+    jit_compile: str = _field("auto", "compile the step with XLA; auto: on a GPU only", ("auto", "true", "false"))
     mixed_precision: str = _field(
         "off",
-        "compute dtype of the convolutions; losses, LSTMs and pixels are float32 in every case",
-        ("off", "bfloat16", "float16"),
+        "compute dtype of the convolutions; losses, LSTMs and pixels are float32 in every case. auto: bfloat16 if the "
+        "GPU, or without one the CPU, has units for it, else off; chosen once, when the run begins",
+        ("off", "auto", "bfloat16", "float16"),
     )
     gradient_accumulation_steps: int = _field(
         1,
         "forward and backward passes per optimizer step, each over batch_size / gradient_accumulation_steps clips: "
         "less memory; batch normalization sees one part at a time; a divisor of batch_size",
-        least=1,
     )
     remat: bool = _field(
         False, "recompute convolution blocks in the backward pass: two thirds of the memory, a third more time"
@@ -191,14 +178,12 @@ class Config:
         "all processes in the environment variable TF_CONFIG)",
         ("none", "mirrored", "multi_worker"),
     )
-    connect_timeout: int = _field(
-        300, "seconds that a process of --strategy=multi_worker waits for its peers to start", least=1
-    )
+    connect_timeout: int = _field(300, "seconds that a process of --strategy=multi_worker waits for its peers to start")
 
     # The output.
-    checkpoint_every: int = _field(200, "steps between checkpoints within an epoch; each epoch ends with one", least=1)
-    keep_checkpoints: int = _field(3, "latest checkpoints to keep, besides the best one", least=1)
-    n_samples: int = _field(5, "futures per clip in the pictures and the score of each epoch", least=1)
+    checkpoint_every: int = _field(200, "steps between checkpoints within an epoch; each epoch ends with one")
+    keep_checkpoints: int = _field(3, "latest checkpoints to keep, besides the best one")
+    n_samples: int = _field(5, "futures per clip in the pictures and the score of each epoch")
     best_by: str = _field(
         "val_loss",
         "validation score of the best checkpoint: val_loss (lowest loss, teacher-forced) or free_running (highest PSNR "
@@ -207,11 +192,10 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        if type(self.run_dir) is str:
-            object.__setattr__(self, "run_dir", os.path.expanduser(self.run_dir))
         for field in dataclasses.fields(self):
             self._check_field(field)
         self._check_combinations()
+        object.__setattr__(self, "run_dir", os.path.expanduser(self.run_dir))
 
     @property
     def n_frames(self) -> int:
@@ -247,41 +231,27 @@ class Config:
         try:
             with open(path, encoding="utf-8") as file:
                 values = json.load(file)
+            return cls(**{**values, "run_dir": run_dir})
         except (FileNotFoundError, NotADirectoryError):
             raise ConfigError(f"{run_dir} is not a run: it has no config.json. Train one with svg-tf train.") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}") from None
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path} is not a configuration: it holds no JSON object.")
-        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
-        if unknown:
-            raise ConfigError(f"{path} has the unknown field {_shown(unknown[0])}; it is of another version of svg_tf.")
-        try:
-            return cls(**{**values, "run_dir": run_dir})
-        except ConfigError as error:
-            raise ConfigError(f"{path} is not a valid configuration: {error}") from None
+        except (OSError, TypeError, ValueError, RecursionError) as error:  # TypeError: an unknown field, or a list
+            raise ConfigError(f"{path} is no configuration of this version of svg_tf: {error}") from None
 
     def _check_field(self, field: dataclasses.Field) -> None:
-        name, kind, limits = field.name, field.type, field.metadata
+        name, kind, about = field.name, field.type, field.metadata
         value = getattr(self, name)
-        if kind is float and type(value) is int and abs(value) < _INTEGER_LIMIT:
-            value = float(value)
-            object.__setattr__(self, name, value)
-        if type(value) is not kind:
-            raise ConfigError(f"{name} is {_shown(value)}; it must be of type {field.type.__name__}.")  # type: ignore[union-attr]
-        if limits["choices"] and value not in limits["choices"]:
-            raise ConfigError(f"{name} is {_shown(value)}; it must be one of {', '.join(limits['choices'])}.")
-        if kind is str and not _is_path(value):
-            raise ConfigError(f"{name} is {_shown(value)}; it must be text that this system can use as a path.")
-        if kind is int and limits["least"] is not None:
-            most = limits["most"] or _INTEGER_LIMIT - 1
-            if not limits["least"] <= value <= most:
-                raise ConfigError(f"{name} is {_shown(value)}; it must be {limits['least']} to {most}.")
-        if kind is float and not (value == 0 or _FLOAT32_MIN <= value < _FLOAT32_LIMIT):
-            raise ConfigError(f"{name} is {value}; it must be 0 or a positive float32, 1.2e-38 to 3.4e38.")
-        if limits["datasets"] and value != field.default and self.dataset not in limits["datasets"]:
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise ConfigError(f"{name} is {_shown(value)}; it must be of type {kind.__name__}.")  # type: ignore[union-attr]
+        if about["choices"] and value not in about["choices"]:
+            raise ConfigError(f"{name} is {_shown(value)}; it must be one of {', '.join(about['choices'])}.")
+        least, most = about["least"], about["most"] or _LARGEST
+        if kind in (int, float) and not least <= value <= most:
+            raise ConfigError(f"{name} is {_shown(value)}; it must be {least} to {most}.")
+        if kind is float:
+            object.__setattr__(self, name, float(value))
+        if about["only"] and value != field.default and self.dataset not in about["only"].split():
             raise ConfigError(
-                f"{name} has no effect with dataset={self.dataset}; it is for {', '.join(limits['datasets'])}. "
+                f"{name} has no effect with dataset={self.dataset}; it is for {', '.join(about['only'].split())}. "
                 f"Remove --{name}."
             )
 
@@ -290,24 +260,15 @@ class Config:
             if not condition:
                 raise ConfigError(message)
 
-        width = self.image_width
+        width, channels, past = self.image_width, self.channels, self.n_past
         require(bool(self.run_dir), "run_dir is empty; name the folder of the run.")
         require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be greater than 0.")
         require(width & (width - 1) == 0, f"image_width is {width}; it must be a power of two, 32 or greater.")
-        require(self.channels in (1, 3), f"channels is {self.channels}; it must be 1 (gray) or 3 (RGB).")
+        require(channels in (1, 3), f"channels is {channels}; it must be 1 (gray) or 3 (RGB).")
+        require(self.n_eval > past, f"n_eval is {self.n_eval}; it must be greater than n_past, which is {past}.")
+        require(self.skip_frame != "original" or past > 1, f"n_past is {past}; skip_frame=original needs 2 or more.")
         require(
-            self.n_eval > self.n_past,
-            f"n_eval is {self.n_eval}; it must be greater than n_past, which is {self.n_past}.",
-        )
-        require(
-            self.skip_frame != "original" or self.n_past > 1,
-            f"n_past is {self.n_past}; skip_frame=original uses the frame before the last context frame, so n_past "
-            "must be at least 2.",
-        )
-        require(self.scheduled_sampling <= 1, f"scheduled_sampling is {self.scheduled_sampling}; it must be 0 to 1.")
-        linear = self.beta_schedule == "linear"
-        require(
-            linear == (self.beta_warmup_steps > 0),
+            (self.beta_schedule == "linear") == (self.beta_warmup_steps > 0),
             f"beta_warmup_steps is {self.beta_warmup_steps} with beta_schedule={self.beta_schedule}; it must be 1 or "
             "greater with linear and 0 otherwise.",
         )
@@ -316,17 +277,14 @@ class Config:
             f"gradient_accumulation_steps is {self.gradient_accumulation_steps}; it must divide batch_size, which is "
             f"{self.batch_size}.",
         )
-        size = f"channels is {self.channels} and image_width {width}"
+        size, digit = f"channels is {channels} and image_width {width}", self.digit_size
         if self.dataset == "smmnist":
-            require(self.channels == 1, f"channels is {self.channels}; smmnist is gray, so it must be 1.")
-            require(
-                self.digit_size < width,
-                f"digit_size is {self.digit_size}; it must be less than image_width, which is {width}.",
-            )
+            require(channels == 1, f"channels is {channels}; smmnist is gray, so it must be 1.")
+            require(digit < width, f"digit_size is {digit}; it must be less than image_width, which is {width}.")
         elif self.dataset == "kth":
-            require(self.channels == 1 and width in (64, 128), f"{size}; kth has 1 channel and 64 or 128 pixels.")
+            require(channels == 1 and width in (64, 128), f"{size}; kth has 1 channel and 64 or 128 pixels.")
         elif self.dataset == "bair":
-            require(self.channels == 3 and width == 64, f"{size}; bair has 3 channels and 64 pixels.")
+            require(channels == 3 and width == 64, f"{size}; bair has 3 channels and 64 pixels.")
             frames = (max(self.n_frames, self.n_eval) - 1) * self.frame_stride + 1
             require(
                 frames <= _BAIR_FRAMES,
@@ -337,15 +295,4 @@ class Config:
 
 def _shown(value: Any) -> str:
     """Return repr(value) on one line, shortened for a message."""
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # an integer with too many digits, or an object whose repr fails
-        text = f"a {type(value).__name__} that cannot be printed"
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
-
-
-def _is_path(text: str) -> bool:
-    try:
-        return b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
+    return " ".join(repr(value).split())[:80]

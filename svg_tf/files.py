@@ -6,6 +6,7 @@ import glob
 import os
 import tempfile
 from collections.abc import Callable
+from typing import IO
 
 _PREFIX = ".temporary-"
 
@@ -38,10 +39,12 @@ def write_with(path: str, writer: Callable[[str], object]) -> None:
         os.makedirs(folder, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=_PREFIX, suffix=os.path.splitext(path)[1])
         try:
-            _try_to_lock(handle)
+            lock(handle)
             writer(temporary)
             flush(temporary)
-            os.chmod(temporary, 0o666 & ~umask())
+            mask = os.umask(0)  # the only way to read it
+            os.umask(mask)
+            os.chmod(temporary, 0o666 & ~mask)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -60,11 +63,9 @@ def write_with(path: str, writer: Callable[[str], object]) -> None:
 def remove_temporary_files(folder: str) -> None:
     """Remove the temporary files of killed processes directly in `folder`, not those still being written."""
     for path in glob.glob(os.path.join(glob.escape(folder), f"{_PREFIX}*")):
-        with contextlib.suppress(OSError):
-            handle = os.open(path, os.O_RDONLY)
-            unused = _try_to_lock(handle)
-            os.close(handle)
-            if unused:
+        # NFS locks only files that are open for writing.
+        with contextlib.suppress(OSError), open(path, "r+b") as file:
+            if lock(file):
                 os.remove(path)
 
 
@@ -82,17 +83,10 @@ def flush(path: str) -> None:
         os.close(handle)
 
 
-def umask() -> int:
-    """Return the permission bits that new files do not get."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _try_to_lock(handle: int) -> bool:
-    """Lock an open file for the lifetime of this process; return False if another process holds the lock."""
+def lock(file: int | IO) -> bool:
+    """Lock an open file until it is closed or the process ends; return False if it is locked already."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks

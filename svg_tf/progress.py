@@ -15,22 +15,13 @@ def progress(
     total: float | None = None,
     desc: str = "progress",
     unit: str = "it",
-    initial: float = 0,
     **options: Any,
 ) -> tqdm:
     """Return `tqdm(iterable, ...)`; where stderr is not a terminal, it prints lines instead of redrawing a bar.
 
     A line shows the count, elapsed and remaining time, and the rate. Loops shorter than ten seconds print nothing.
-
-    Args:
-        iterable: items to iterate over; None to call `update` by hand.
-        total: expected number of items; by default `len(iterable)`, if it has one.
-        desc: name of the loop.
-        unit: name of one item.
-        initial: items done before, of a resumed loop.
-        **options: other options of `tqdm`, such as `disable`.
     """
-    options |= {"total": total, "desc": desc, "unit": unit, "initial": initial}
+    options |= {"total": total, "desc": desc, "unit": unit}
     if sys.stderr.isatty():
         return tqdm(iterable, dynamic_ncols=True, **options)
     options |= {"mininterval": _SECONDS, "miniters": 1, "delay": _SECONDS, "leave": False, "bar_format": _LINE}

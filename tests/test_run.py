@@ -1,4 +1,10 @@
+"""The folder of a run."""
+
+import contextlib
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -6,69 +12,155 @@ from svg_tf.config import Config, ConfigError
 from svg_tf.training import run
 
 
+def _open(config):
+    with run.opened(config):
+        pass
+
+
 def test_a_run_is_created_and_opened_again(small):
     config = small()
-    run.open_run(config)
-    run.open_run(config)
+    _open(config)
+    _open(config)
     assert Config.load(config.run_dir) == config
 
 
-def test_temporary_files_of_a_killed_process_are_removed(small):
+@pytest.mark.parametrize("created", [True, False])
+def test_files_of_a_process_that_was_killed_are_removed(small, created):
     config = small()
     os.makedirs(config.run_dir + "/checkpoints")
-    for name in (".temporary-abc.json", "checkpoints/.temporary-x.npz"):
+    names = [".temporary-abc.json"]
+    if created:
+        config.save(config.run_dir)
+        names.append("checkpoints/.temporary-x.npz")
+    else:
+        os.rmdir(config.run_dir + "/checkpoints")
+    for name in names:
         with open(os.path.join(config.run_dir, name), "w") as file:
             file.write('{"half')
-    config.save(config.run_dir)
-    run.open_run(config)
-    assert sorted(os.listdir(config.run_dir)) == ["checkpoints", "config.json"]
-    assert os.listdir(config.run_dir + "/checkpoints") == []
-
-
-def test_a_run_that_was_killed_while_its_configuration_was_written_can_be_opened(small):
-    config = small()
-    os.makedirs(config.run_dir)
-    with open(os.path.join(config.run_dir, ".temporary-abc.json"), "w") as file:
-        file.write('{"half')
-    run.open_run(config)
-    assert os.listdir(config.run_dir) == ["config.json"]
+    _open(config)
+    found = {name for _, _, names in os.walk(config.run_dir) for name in names}
+    assert found == {".lock", "config.json"}
 
 
 def test_fields_that_do_not_change_the_steps_taken_may_differ(small, tmp_path):
-    run.open_run(small())
-    run.open_run(small(epochs=9, keep_checkpoints=9, data_dir=str(tmp_path), jit_compile="true"))
-    run.open_run(small(strategy="mirrored", connect_timeout=9, best_by="free_running"))
+    _open(small())
+    _open(small(epochs=9, keep_checkpoints=9, data_dir=str(tmp_path), jit_compile="true"))
+    _open(small(strategy="mirrored", connect_timeout=9))
 
 
-@pytest.mark.parametrize("changes", [{"g_dim": 9}, {"seed": 1}, {"batch_size": 3}, {"mixed_precision": "bfloat16"}])
+@pytest.mark.parametrize(
+    "changes", [{"g_dim": 9}, {"batch_size": 3}, {"mixed_precision": "bfloat16"}, {"n_samples": 9}]
+)
 def test_another_configuration_is_refused_by_the_name_of_the_field(small, changes):
-    run.open_run(small())
+    _open(small())
     with pytest.raises(ConfigError, match=f"holds a run with {next(iter(changes))}="):
-        run.open_run(small(**changes))
+        _open(small(**changes))
 
 
 def test_a_run_whose_schedule_ends_with_it_cannot_become_longer(small):
-    run.open_run(small(learning_rate_schedule="cosine"))
+    _open(small(learning_rate_schedule="cosine"))
     with pytest.raises(ConfigError, match="epochs cannot become 9"):
-        run.open_run(small(learning_rate_schedule="cosine", epochs=9))
+        _open(small(learning_rate_schedule="cosine", epochs=9))
 
 
 def test_another_folder_is_refused_and_left_alone(small, tmp_path):
     for name in ("precious.txt", ".temporary-x"):
         (tmp_path / name).write_text("mine")
     with pytest.raises(ConfigError, match="is not empty and holds no run"):
-        run.open_run(small(run_dir=str(tmp_path)))
+        _open(small(run_dir=str(tmp_path)))
     assert len(os.listdir(tmp_path)) == 2
 
 
 def test_a_folder_that_cannot_be_created_is_an_error(small, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
-        run.open_run(small(run_dir=str(tmp_path / "file" / "run")))
+        _open(small(run_dir=str(tmp_path / "file" / "run")))
 
 
 def test_the_home_folder_is_expanded(small, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     config = small(run_dir="~/runs/a")
-    run.open_run(config)
+    _open(config)
     assert Config.load("~/runs/a").run_dir == config.run_dir == str(tmp_path / "runs" / "a")
+
+
+_HOLD = """
+import contextlib, sys, time
+from svg_tf import files
+with open(sys.argv[1] + "/.lock", "w") as file:
+    assert files.lock(file)
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_run_that_another_process_trains_is_refused_until_that_process_is_killed(small):
+    config = small()
+    _open(config)
+    with subprocess.Popen([sys.executable, "-c", _HOLD, config.run_dir], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(ConfigError, match=f"^Another process trains {config.run_dir}; wait for its end"):
+            _open(config)
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        _open(config)
+
+
+def test_a_file_system_without_locks_does_not_hinder(small, monkeypatch):
+    def refuse(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("svg_tf.files.fcntl.flock", refuse)
+    with run.opened(small()):
+        _open(small())
+
+
+def test_an_error_while_training_unlocks_the_run_and_keeps_its_type(small):
+    with contextlib.suppress(OSError), run.opened(small()):
+        raise OSError(28, os.strerror(28))
+    _open(small())
+
+
+class _Gpu:
+    def __init__(self, capability):
+        self.capability = capability
+
+
+@pytest.mark.parametrize(
+    ("gpus", "flags", "chosen", "reason"),
+    [
+        ([], "sse avx512_bf16", "bfloat16", "the CPU has avx512_bf16"),
+        ([], "amx_bf16 amx_tile", "bfloat16", "the CPU has amx_bf16"),
+        ([], "sse avx2 amx_tile", "off", "the CPU has no bfloat16 units"),
+        ([], None, "off", "the CPU has no bfloat16 units"),
+        ([_Gpu((8, 0))], "sse", "bfloat16", "compute capability 8.0"),
+        ([_Gpu((7, 5))], "avx512_bf16", "off", "compute capability 7.5"),
+    ],
+)
+def test_auto_is_bfloat16_where_the_machine_has_units_for_it(
+    small, monkeypatch, caplog, tmp_path, gpus, flags, chosen, reason
+):
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu {flags}\n")
+    original = open
+    monkeypatch.setattr(
+        "builtins.open",
+        lambda path, *rest, **options: original(
+            tmp_path / "cpuinfo" if path == "/proc/cpuinfo" else path, *rest, **options
+        ),
+    )
+    monkeypatch.setattr(run.tf.config, "list_physical_devices", lambda _: gpus)
+    details = {"get_device_details": lambda gpu: {"compute_capability": gpu.capability}}
+    monkeypatch.setattr(run.tf.config, "experimental", type("Experimental", (), details))
+    caplog.set_level("INFO")
+    assert run.choose_precision(small(mixed_precision="auto")).mixed_precision == chosen
+    assert f"mixed_precision=auto: {chosen}, {reason}" in caplog.text
+
+
+@pytest.mark.parametrize("stored", ["off", "bfloat16"])
+def test_auto_keeps_the_number_format_of_a_run_that_began_elsewhere(small, monkeypatch, stored):
+    _open(small(mixed_precision=stored))
+    monkeypatch.setattr(run, "_bfloat16_units", lambda: [] if stored == "bfloat16" else ["amx_bf16"])
+    config = run.choose_precision(small(mixed_precision="auto"))
+    assert config.mixed_precision == stored
+    _open(config)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf.cli.errors import message_for
+from svg_tf.cli.flags import message_for
 from svg_tf.config import Config, ConfigError
 from svg_tf.data.dataset import make_dataset
 from svg_tf.data.errors import DataError

@@ -6,7 +6,6 @@ from absl import flags
 
 from svg_tf.cli import run_flags
 
-flags.adopt_module_key_flags(run_flags)  # --help shows them
 _OUT = flags.DEFINE_string("out", "", "folder of the versions; empty: RUN_DIR/export")
 _VERSION = flags.DEFINE_integer("version", 0, "version to write; 0: the latest plus one", lower_bound=0)
 _HORIZON = flags.DEFINE_integer(
@@ -27,14 +26,14 @@ def run() -> None:
     base = run_flags.folder_to_write(_OUT.value, "export")
     from svg_tf.serving import versions
 
-    versions.check(base, _VERSION.value or None)
+    version = _VERSION.value or None
+    versions.check(base, version)
     config, model = run_flags.load()
     from svg_tf.serving import exporting, signatures
+    from svg_tf.training.recalibration import recalibrate
 
     if _RECALIBRATE_BN.value:
-        from svg_tf.training import recalibration
-
-        recalibration.recalibrate(model, config, _RECALIBRATE_BN.value)
+        recalibrate(model, config, _RECALIBRATE_BN.value)
     limits = signatures.Limits(
         horizon=_HORIZON.value or config.n_eval - config.n_past,
         n_samples=_N_SAMPLES.value,
@@ -42,6 +41,6 @@ def run() -> None:
         max_frames=_MAX_FRAMES.value or signatures.default_max_frames(model),
     )
     origin = f"{os.path.basename(os.path.normpath(config.run_dir))}, {run_flags.checkpoint()}"
-    folder = exporting.export(model, base, limits, version=_VERSION.value or None, origin=origin)
+    folder = exporting.export(model, base, limits, version=version, origin=origin)
     print(f"wrote {folder}: {limits.n_samples} futures of {limits.horizon} frames by default,")
     print(f"  at most {limits.max_samples} futures and {limits.max_frames} frames a request")

@@ -12,7 +12,6 @@ from svg_tf.serving import ExportError
 from svg_tf.tflite.conversion import VARIANTS
 
 _CALIBRATION_CLIPS = 16
-flags.adopt_module_key_flags(run_flags)  # --help shows them
 _VARIANTS = flags.DEFINE_multi_enum(
     "variant",
     list(VARIANTS),

@@ -10,34 +10,43 @@ Each command is one module `svg_tf/cli/X.py`:
 """
 
 import dataclasses
+import errno
 import logging as python_logging
 import os
 import shlex
 import sys
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 from absl import app, flags, logging
 
-from svg_tf.cli import quiet, recipe
-from svg_tf.cli.errors import message_for
+from svg_tf.cli import quiet
 from svg_tf.config import Config
 
 FLAGS = flags.FLAGS
-_DEFINE: dict[Any, Callable] = {bool: flags.DEFINE_bool, float: flags.DEFINE_float, str: flags.DEFINE_string}
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 _SIGPIPE_STATUS = 141  # exit status of a shell command killed by SIGPIPE
+_REMEDIES = {
+    errno.ENOSPC: "make room on the disk, or choose another folder",
+    errno.EDQUOT: "make room on the disk, or choose another folder",
+    errno.EACCES: "choose a folder that you may write to and files that you may read",
+    errno.EROFS: "choose a folder that you may write to",
+}
 
 
 def define_config_flags() -> None:
     """Define one flag for each field of Config, with the field's name, help text, default and bounds."""
     for field in dataclasses.fields(Config):
-        name, default, about = field.name, field.default, field.metadata
+        about = field.metadata
+        arguments = (field.name, field.default, about["help"])
         if about["choices"]:
-            flags.DEFINE_enum(name, default, about["choices"], about["help"])  # type: ignore[arg-type]
+            flags.DEFINE_enum(field.name, field.default, about["choices"], about["help"])  # type: ignore[arg-type]
         elif field.type is int:
-            flags.DEFINE_integer(name, default, about["help"], about["least"], about["most"])  # type: ignore[arg-type]
+            flags.DEFINE_integer(*arguments, about["least"], about["most"])
+        elif field.type is float:
+            flags.DEFINE_float(*arguments, about["least"], about["most"])
         else:
-            _DEFINE[field.type](name, default, about["help"])
+            (flags.DEFINE_bool if field.type is bool else flags.DEFINE_string)(*arguments)
 
 
 def config_from_flags() -> Config:
@@ -47,12 +56,6 @@ def config_from_flags() -> Config:
         ConfigError: a value is out of range, or two values do not fit together.
     """
     return Config(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(Config)})  # type: ignore[arg-type]
-
-
-def flags_of(config: Config) -> list[str]:
-    """Return the flags that reproduce a configuration: one for each field that differs from its default."""
-    values = {field: getattr(config, field.name) for field in dataclasses.fields(Config)}
-    return [f"--{field.name}={value}" for field, value in values.items() if value != field.default]
 
 
 def command_line() -> str:
@@ -72,7 +75,7 @@ def run(main: Callable[[], None]) -> None:
     quiet.silence_tensorflow()
     try:
         try:
-            app.run(lambda arguments: _guarded(main, arguments), flags_parser=_parse)
+            app.run(lambda _: _guarded(main), flags_parser=_parse)
         finally:
             sys.stdout.flush()
     except OSError as error:
@@ -81,9 +84,31 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(_SIGPIPE_STATUS if closed else f"error: the output cannot be written: {error.strerror}")
 
 
-def _guarded(main: Callable[[], None], arguments: list[str]) -> None:
-    if len(arguments) > 1:
-        sys.exit(f"error: {arguments[1]!r} is not a flag; write flags as --name=value")
+def _parse(arguments: list[str]) -> list[str]:
+    try:
+        rest = FLAGS(find_recipes(arguments))
+    except flags.Error as error:
+        message = str(error).removeprefix("ERROR:: ").rstrip(".")
+        sys.exit(f"error: {message}; {arguments[0]} --help lists the flags")
+    if len(rest) > 1:
+        sys.exit(f"error: {rest[1]!r} is not a flag; write flags as --name=value")
+    return rest
+
+
+def find_recipes(arguments: list[str]) -> list[str]:
+    """Point --flagfile=bair.flags at the file in the package, unless the current folder has a bair.flags."""
+    found: list[str] = []
+    for argument in arguments:
+        option, equals, name = argument.rpartition("=")
+        is_flag_file = (option if equals else "".join(found[-1:])) in ("--flagfile", "-flagfile")
+        shipped = RECIPES / name
+        if is_flag_file and name == os.path.basename(name) and shipped.is_file() and not os.path.exists(name):
+            argument = f"{option}{equals}{shipped}"
+        found.append(argument)
+    return found
+
+
+def _guarded(main: Callable[[], None]) -> None:
     logging.use_python_logging(quiet=True)
     python_logging.getLogger("matplotlib").setLevel(python_logging.WARNING)  # it reports a new font cache
     logging.set_verbosity(logging.INFO)
@@ -101,22 +126,20 @@ def _guarded(main: Callable[[], None], arguments: list[str]) -> None:
         sys.exit(f"error: {message}")
 
 
-def _parse(arguments: list[str]) -> list[str]:
-    try:
-        return FLAGS(find_recipes(arguments))
-    except flags.Error as error:
-        message = str(error).removeprefix("ERROR:: ").rstrip(".")
-        sys.exit(f"error: {message}; {arguments[0]} --help lists the flags")
+def message_for(error: BaseException) -> str:
+    """Return one line for the user, or "" for a bug, which needs its traceback.
 
-
-def find_recipes(arguments: list[str]) -> list[str]:
-    """Point --flagfile=bair.flags at the file in the package, unless the current folder has a bair.flags."""
-    found: list[str] = []
-    for argument in arguments:
-        option, equals, name = argument.rpartition("=")
-        is_flag_file = (option if equals else "".join(found[-1:])) in ("--flagfile", "-flagfile")
-        shipped = recipe.FOLDER / name
-        if is_flag_file and name == os.path.basename(name) and shipped.is_file() and not os.path.exists(name):
-            argument = f"{option}{equals}{shipped}"
-        found.append(argument)
-    return found
+    The exception classes defined in svg_tf are meant for users: their text names a value and a remedy.
+    """
+    if type(error).__module__.partition(".")[0] == "svg_tf":
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename else ""
+        remedy = _REMEDIES.get(error.errno, "")
+        return f"{where}{error.strerror}" + (f"; {remedy}" if remedy else "")
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; lower --batch_size or the number of samples"
+    tensorflow, data = sys.modules.get("tensorflow"), sys.modules.get("svg_tf.data.errors")
+    if tensorflow is not None and data is not None and isinstance(error, tensorflow.errors.OpError):
+        return data.data_error_message(error)
+    return ""

@@ -17,17 +17,16 @@ _MODELS = {"learned": "SVG-LP", "fixed": "SVG-FP", "none": "the deterministic ba
 
 def run() -> None:
     """Import the checkpoint and print the source of each field."""
-    given = {
-        field.name: flags.FLAGS[field.name].value
-        for field in dataclasses.fields(Config)
-        if flags.FLAGS[field.name].present
-    }
+    names = [field.name for field in dataclasses.fields(Config)]
+    given = {name: flags.FLAGS[name].value for name in names if flags.FLAGS[name].present}
     run_dir = given.pop("run_dir", "")
     if not run_dir:
         raise ConfigError("--run_dir is missing; set it to the folder of the new run")
     plan = plan_import(_CHECKPOINT.value, run_dir, given)
     from svg_tf.torch_import import runs  # imports TensorFlow, late so that a bad file fails fast
+    from svg_tf.training.run import choose_precision
 
+    plan = plan._replace(config=choose_precision(plan.config))
     runs.import_run(plan)
     print(f"{plan.path} is {_MODELS[plan.config.prior]}")
     for source in ("weights", "options", "flags"):
@@ -40,4 +39,8 @@ def run() -> None:
     )
     print(f"wrote {run_dir} with a checkpoint of step 0. Generate futures, or continue training:")
     print(f"  {shlex.join(['svg-tf', 'generate', f'--run_dir={run_dir}'])}")
-    print(f"  {shlex.join(['svg-tf', 'train', *config_flags.flags_of(plan.config)])}")
+    different = [
+        field.name for field in dataclasses.fields(Config) if getattr(plan.config, field.name) != field.default
+    ]
+    words = [f"--{name}={getattr(plan.config, name)}" for name in different]
+    print(f"  {shlex.join(['svg-tf', 'train', *words])}")

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from svg_tf.cli import flags, recipe
+from svg_tf.cli import flags
 
 COMMANDS = [
     *("train", "generate", "evaluate", "uncertainty", "prepare-data", "import-torch", "export-torch"),
@@ -27,8 +27,19 @@ def main(name: str | None = None) -> None:
     if name in ("--help", "-h", "help"):
         print(_USAGE)
     elif name == "recipe":
-        recipe.run(arguments)
+        _print_recipe(arguments)
     elif name in COMMANDS:
         flags.run(importlib.import_module(f"svg_tf.cli.{name.replace('-', '_')}").run)
     else:
         sys.exit(f"error: {name!r} is not a command; the commands are {', '.join(COMMANDS)}")
+
+
+def _print_recipe(arguments: list[str]) -> None:
+    """Print the path of the named flag file that ships with the package, or all names."""
+    names = sorted(file.stem for file in flags.RECIPES.glob("*.flags"))
+    if arguments in ([], ["--help"], ["-h"]):
+        print(f"usage: svg-tf recipe NAME\nrecipes: {', '.join(names)}\nuse: svg-tf train --flagfile=NAME.flags")
+    elif len(arguments) == 1 and arguments[0] in names:
+        print(flags.RECIPES / f"{arguments[0]}.flags")
+    else:
+        sys.exit(f"error: {' '.join(arguments)!r} is not a recipe; the recipes are {', '.join(names)}")

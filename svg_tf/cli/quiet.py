@@ -3,14 +3,11 @@
 oneDNN, CUDA and absl write to file descriptor 2 before they read TF_CPP_MIN_LOG_LEVEL, so no setting silences them.
 """
 
-import functools
 import importlib.abc
 import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Callable
-from types import ModuleType
 
 
 def silence_tensorflow() -> None:
@@ -21,31 +18,32 @@ def silence_tensorflow() -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Wraps the loader of the package `tensorflow`; removes itself when it has done so."""
+    """Imports the package `tensorflow` with messages in a temporary file, which is printed after an error."""
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname != "tensorflow":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            spec.loader.exec_module = functools.partial(_execute, spec.loader.exec_module)  # type: ignore[method-assign]
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def execute_quietly(module):
+            sys.stderr.flush()
+            terminal = os.dup(2)
+            with tempfile.TemporaryFile() as messages:
+                os.dup2(messages.fileno(), 2)
+                try:
+                    execute(module)
+                    module.config.list_physical_devices()  # CUDA reports a missing driver here
+                except BaseException:
+                    messages.seek(0)
+                    os.write(terminal, messages.read())
+                    raise
+                finally:
+                    os.dup2(terminal, 2)
+                    os.close(terminal)
+
+        spec.loader.exec_module = execute_quietly  # type: ignore[method-assign]
         return spec
-
-
-def _execute(execute: Callable[[ModuleType], None], module: ModuleType) -> None:
-    """Import TensorFlow with file descriptor 2 redirected to a temporary file, which is printed after an error."""
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
-        os.dup2(messages.fileno(), 2)
-        try:
-            execute(module)
-            module.config.list_physical_devices()  # CUDA reports a missing driver here
-        except BaseException:
-            messages.seek(0)
-            os.write(terminal, messages.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from svg_tf import presets
 from svg_tf.config import Config, ConfigError
 
 if TYPE_CHECKING:
@@ -29,13 +30,8 @@ def config() -> Config:
     if bool(_RUN_DIR.value) == bool(_PRESET.value):
         raise ConfigError("give either --run_dir=FOLDER or --preset=NAME")
     checkpoint()
-    if _PRESET.value:
-        from svg_tf import presets
-
-        found = presets.load_config(_PRESET.value).replace(run_dir=_default_folder())
-    else:
-        found = Config.load(_default_folder())
-    moved = {"data_dir": _DATA_DIR.value, "cache_dir": _CACHE_DIR.value}
+    found = presets.load_config(_PRESET.value) if _PRESET.value else Config.load(_RUN_DIR.value)
+    moved = {"run_dir": _default_folder(), "data_dir": _DATA_DIR.value, "cache_dir": _CACHE_DIR.value}
     return found.replace(**{name: folder for name, folder in moved.items() if folder is not None})
 
 
@@ -54,14 +50,10 @@ def load() -> tuple[Config, "SVG"]:
         ConfigError: see `config`.
         CheckpointError: the checkpoint does not exist or cannot be read.
     """
-    found, name = config(), checkpoint()
-    if _PRESET.value:
-        from svg_tf.models.svg import SVG
-
-        return found, SVG.from_preset(_PRESET.value)
+    found = config()
     from svg_tf.training.run import load_model
 
-    return found, load_model(found, name)
+    return found, presets.load(_PRESET.value) if _PRESET.value else load_model(found, checkpoint())
 
 
 def folder_to_write(out: str, *default: str) -> str:

@@ -5,15 +5,12 @@ svg-tf serve-client --video=robot.mp4 --protocol=grpc            # a video file,
 """
 
 import os
-from typing import TYPE_CHECKING
 
+import numpy as np
 from absl import flags
 
 from svg_tf.cli import run_flags
 from svg_tf.serving import ExportError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _PORTS = {"rest": 8501, "grpc": 8500}
 _SHOWN = 8
@@ -55,15 +52,20 @@ def run() -> None:
             f"the clip has frames of shape {list(clip.shape[1:])}, but {_MODEL.value} at {server} takes "
             f"{[height, width, channels]}; choose another run or model"
         )
-    from svg_tf import noise
+    from svg_tf import noise, visualization  # import TensorFlow, late so that an unknown server fails fast
 
     seeds = noise.sample_seeds(_SEED.value, [_CLIP.value], _N_SAMPLES.value)[0]
     futures = clients.draw_futures(client, clip[:n_past], seeds, _HORIZON.value, _SIGNATURE.value)
-    _write_gif(clip, futures, n_past)
+    frames = n_past + futures.shape[1]
+    clip = clip / np.float32(255)
+    rows = [visualization.Row("Truth", clip[:frames], "truth")] if len(clip) >= frames else []
+    for number, future in enumerate(futures[:_SHOWN], start=1):
+        rows.append(visualization.Row(f"Sample {number}", np.concatenate([clip[:n_past], future])))
+    visualization.write_gif(_OUT.value, visualization.animation([rows], n_past))
     print(f"{len(futures)} futures of {futures.shape[1]} frames from {server}; wrote {_OUT.value}")
 
 
-def _read_test_clip() -> "np.ndarray":
+def _read_test_clip() -> np.ndarray:
     """Return a test clip of the run or preset, uint8 [n_eval, H, W, C]."""
     config = run_flags.config()
     from svg_tf.data.dataset import make_dataset
@@ -73,10 +75,8 @@ def _read_test_clip() -> "np.ndarray":
     raise ExportError(f"--clip is {_CLIP.value}, but there are fewer test clips")
 
 
-def _read_video(n_past: int, width: int, channels: int) -> "np.ndarray":
+def _read_video(n_past: int, width: int, channels: int) -> np.ndarray:
     """Return the frames of the video, uint8 [T, W, W, C] with T of n_past or more."""
-    import numpy as np
-
     from svg_tf.data import decoding
     from svg_tf.data.errors import DataError
 
@@ -87,17 +87,3 @@ def _read_video(n_past: int, width: int, channels: int) -> "np.ndarray":
     if len(frames) < n_past:
         raise ExportError(f"{_VIDEO.value} has {len(frames)} frames; the model needs {n_past}")
     return np.stack(frames)
-
-
-def _write_gif(clip: "np.ndarray", futures: "np.ndarray", n_past: int) -> None:
-    """Show the truth, if the clip is long enough, and the futures side by side."""
-    import numpy as np
-
-    from svg_tf import visualization
-    from svg_tf.visualization import Row
-
-    clip, frames = clip / np.float32(255), n_past + futures.shape[1]
-    rows = [Row("Truth", clip[:frames], "truth")] if len(clip) >= frames else []
-    for number, future in enumerate(futures[:_SHOWN], start=1):
-        rows.append(Row(f"Sample {number}", np.concatenate([clip[:n_past], future])))
-    visualization.write_gif(_OUT.value, visualization.animation([rows], n_past))

@@ -5,7 +5,6 @@ import io
 import math
 import os
 import time
-import zlib
 
 import keras
 import numpy as np
@@ -14,6 +13,7 @@ import tensorflow as tf
 from svg_tf import files, noise, rollout, visualization
 from svg_tf.config import Config
 from svg_tf.metrics.psnr import psnr
+from svg_tf.models.svg import SVG
 from svg_tf.progress import progress
 from svg_tf.training import checkpoints, distribution
 from svg_tf.visualization import Row
@@ -51,7 +51,7 @@ class Futures(RunCallback):
 
     Adds val_best_psnr and val_mean_psnr to the logs of the epoch, for the callbacks after this one: the PSNR of the
     best and of an average future. The loss is teacher-forced and does not see how futures drift. The pictures go to
-    samples/epoch_0001.gif and .png, and to TensorBoard.
+    samples/epoch_0001.gif and .png; TensorBoard gets the latter.
     """
 
     def __init__(self, config: Config, clips: np.ndarray, writer: tf.summary.SummaryWriter | None = None):
@@ -59,37 +59,29 @@ class Futures(RunCallback):
         super().__init__(config)
         self._clips, self._writer = clips[:_SCORED_CLIPS], writer
 
-    def scores(self) -> tuple[dict[str, float], np.ndarray]:
-        """Return the two scores in dB, and the futures, float32 [B, S, T, H, W, C]."""
-        n_past = self.config.n_past
-        seeds = noise.sample_seeds(self.config.seed, range(len(self._clips)), self.config.n_samples)
+    def on_epoch_end(self, epoch, logs=None):
+        n_past, n_samples = self.config.n_past, self.config.n_samples
+        seeds = noise.sample_seeds(self.config.seed, range(len(self._clips)), n_samples)
         futures = rollout.generate(self.model, self._clips[:, :n_past], self.config.n_future, seeds).frames.numpy()
         truth = self._clips[:, np.newaxis, n_past:] / np.float32(255)  # [B, 1, T, H, W, C]
         scores = np.mean(psnr(truth, futures).numpy(), axis=2, dtype=np.float64)  # [B, S]
-        return {"val_best_psnr": float(scores.max(axis=1).mean()), "val_mean_psnr": float(scores.mean())}, futures
+        logs.update(val_best_psnr=float(scores.max(axis=1).mean()), val_mean_psnr=float(scores.mean()))
+        if self._writer is not None:
+            self._draw(epoch, futures)
 
-    def on_epoch_end(self, epoch, logs=None):
-        scores, futures = self.scores()
-        logs.update(scores)
-        if self._writer is None:
-            return
+    def _draw(self, epoch: int, futures: np.ndarray) -> None:
+        """Draw futures, float32 [B, S, T, H, W, C]."""
         n_past, clips = self.config.n_past, []
         for clip, samples in zip(self._clips[:_SHOWN_CLIPS], futures, strict=False):
             drawn = [np.concatenate([clip[:n_past] / np.float32(255), sample]) for sample in samples]
             rows = [Row(f"Sample {number}", frames, "prediction") for number, frames in enumerate(drawn, start=1)]
             clips.append([Row("Truth", clip, "truth"), *rows])
         base = os.path.join(self.config.run_dir, "samples", f"epoch_{epoch + 1:04d}")
-        images, strip = visualization.animation(clips, n_past), visualization.strip(clips[0], n_past)
-        visualization.write_gif(f"{base}.gif", images)
+        strip = visualization.strip(clips[0], n_past)
+        visualization.write_gif(f"{base}.gif", visualization.animation(clips, n_past))
         visualization.write_png(f"{base}.png", strip)
         with self._writer.as_default(step=self.step):
-            tf.summary.image("strip", np.asarray(strip.convert("RGB"))[np.newaxis])
-            summary = tf.compat.v1.Summary()  # tf.summary.image cannot write a GIF
-            value = summary.value.add(tag="futures")
-            value.metadata.plugin_data.plugin_name = "images"
-            value.image.encoded_image_string = visualization.gif_bytes(images)
-            value.image.width, value.image.height = images[0].size
-            tf.summary.experimental.write_raw_pb(summary.SerializeToString())
+            tf.summary.image("futures", np.asarray(strip.convert("RGB"))[np.newaxis])
 
 
 class FiniteLoss(RunCallback):
@@ -123,21 +115,20 @@ class Saver(RunCallback):
         best: the lowest validation score so far.
     """
 
-    def __init__(self, config: Config, clips: np.ndarray):
-        """clips: the first validation batch, uint8 [B, T, H, W, C]."""
+    def __init__(self, config: Config):
         super().__init__(config)
         self.stop_requested = self.stopped = self.validation_due = False
         self.best = math.inf
-        # Scores are comparable only if they are the same metric over the same clips and futures.
-        conditions = repr((config.best_by, config.validation_steps, config.n_samples))
-        self._conditions = zlib.crc32(clips.tobytes() + conditions.encode())
 
-    def restore(self, arrays: dict[str, np.ndarray] | None) -> bool:
-        """Continue from the arrays of a checkpoint; return whether its best score is comparable with new ones."""
-        arrays = arrays or {}
+    def restore(self, model: SVG) -> bool:
+        """Continue from the latest checkpoint of the run; return False if there is none."""
+        variables = checkpoints.named_variables(model, training_state=True)
+        arrays = checkpoints.restore_latest(self.config.run_dir, variables)
+        if arrays is None:
+            return False
         self.best = float(arrays.get("progress/best", math.inf))
         self.validation_due = bool(arrays.get("progress/validation_due", False))
-        return arrays.get("progress/conditions") == self._conditions
+        return True
 
     def score(self, logs: dict[str, float]) -> float:
         """Return the number by which the best checkpoint is chosen; lower is better."""
@@ -167,7 +158,6 @@ class Saver(RunCallback):
         if not distribution.is_chief(self.model.distribute_strategy):
             return
         arrays["progress/validation_due"] = np.bool_(self.validation_due)
-        arrays["progress/conditions"] = np.int64(self._conditions)
         if math.isfinite(self.best):  # after the first validation
             arrays["progress/best"] = np.float64(self.best)
         run_dir, step = self.config.run_dir, self.step
@@ -191,19 +181,16 @@ class EpochLog(RunCallback):
         super().__init__(config)
         self._path, self._writer = os.path.join(config.run_dir, "logs", "epochs.csv"), writer
         self._rows: list[dict[str, str]] = []
-        self._steps, self._began, self._seconds = 0, 0.0, 0.0
         if os.path.exists(self._path):
             with open(self._path, encoding="utf-8", newline="") as file:
                 self._rows = [row for row in csv.DictReader(file) if int(row["step"]) <= first_step]
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._steps, self._began = 0, time.monotonic()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._steps += 1
+        self._first_step, self._began = self.step, time.monotonic()
 
     def on_test_begin(self, logs=None):
-        self._seconds = time.monotonic() - self._began
+        clips = (self.step - self._first_step) * self.config.batch_size
+        self._clips_per_second = clips / max(time.monotonic() - self._began, 1e-9)
 
     def on_epoch_end(self, epoch, logs=None):
         step, beta = self.step, self.model.beta
@@ -211,7 +198,7 @@ class EpochLog(RunCallback):
             **logs,
             "learning_rate": float(self.model.optimizer.learning_rate),
             "beta": float(beta(self.model.step.value) if callable(beta) else beta),
-            "clips_per_second": self._steps * self.config.batch_size / max(self._seconds, 1e-9),
+            "clips_per_second": self._clips_per_second,
         }
         row = {name: str(value) for name, value in {"epoch": epoch + 1, "step": step, **values}.items()}
         self._rows = [old for old in self._rows if int(old["step"]) < step] + [row]

@@ -19,7 +19,6 @@ from svg_tf.models.svg import SVG
 
 BEST = "best.npz"
 _STEP_FILE = re.compile(r"step_(\d{8,})\.npz", re.ASCII)
-_LONGEST_REASON = 120
 
 
 class CheckpointError(ValueError):
@@ -82,20 +81,14 @@ def read(path: str) -> dict[str, np.ndarray]:
     """Return the arrays of a checkpoint by name. Raises CheckpointError if the file is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: np.asarray(archive[name]) for name in archive.files}
+            return {name: np.asarray(archive[name]) for name in archive.files}
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist. Train the run first, or name another checkpoint.") from None
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds on damaged files
-        reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
         if not zipfile.is_zipfile(path):
             reason = "it is not an npz file"  # NumPy takes it for a pickle and says how to load one
         raise CheckpointError(f"{path} is damaged ({reason}). Name another checkpoint, or remove it.") from None
-    if "model/svg/updates" in arrays:  # its name before version 0.2
-        arrays["model/svg/step"] = arrays.pop("model/svg/updates")
-    for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
-            raise CheckpointError(f"{path} is damaged ({name} is not finite). Name another checkpoint, or remove it.")
-    return arrays
 
 
 def assign(variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndarray], path: str) -> None:

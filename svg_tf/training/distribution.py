@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -20,12 +21,7 @@ from svg_tf.config import Config, ConfigError
 from svg_tf.training import checkpoints
 
 # Errors of TensorFlow when another process no longer answers.
-_LOST = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-)
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 # Processes may reach the same files by different paths.
 _PER_PROCESS = frozenset({"run_dir", "data_dir", "cache_dir", "connect_timeout"})
 _PAUSE = 0.2  # seconds between two attempts to reach a peer
@@ -48,10 +44,9 @@ class Cluster(NamedTuple):
         try:
             value = json.loads(text)
             jobs, job, index = value["cluster"], value["task"]["type"], value["task"]["index"]
-            addresses = tuple(str(address) for name in ("chief", "worker") for address in jobs.get(name, ()))
-            ports = [int(address.rpartition(":")[2]) for address in addresses if address.rpartition(":")[0]]
-            valid = set(jobs) <= {"chief", "worker"} and len(ports) == len(set(addresses)) == len(addresses)
-            if not (valid and index >= 0 and all(0 < port < 2**16 for port in ports)):
+            addresses = tuple(address for name in ("chief", "worker") for address in jobs.get(name, ()))
+            well_formed = all(re.fullmatch(r".+:\d{1,5}", address) for address in addresses)
+            if not well_formed or len(set(addresses)) < len(addresses) or set(jobs) - {"chief", "worker"}:
                 raise ValueError
             return cls(addresses, addresses.index(jobs[job][index]))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):

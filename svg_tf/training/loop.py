@@ -71,18 +71,17 @@ def validate(
     test_step: Callable[[Iterator], dict[str, float]],
     data: Iterable[tf.Tensor],
     steps: int,
-    callbacks: keras.callbacks.CallbackList | None = None,
+    callbacks: keras.callbacks.CallbackList,
 ) -> dict[str, float]:
     """Return the metrics over `steps` batches; test_step is `on_all_replicas(model, model.test_step)`."""
-    called = callbacks or keras.callbacks.CallbackList(model=model)
     batches, logs = iter(data), {}
     model.reset_metrics()
-    called.on_test_begin()
+    callbacks.on_test_begin()
     for batch in range(steps):
-        called.on_test_batch_begin(batch)
+        callbacks.on_test_batch_begin(batch)
         logs = test_step(batches)
-        called.on_test_batch_end(batch, logs)
-    called.on_test_end(logs)
+        callbacks.on_test_batch_end(batch, logs)
+    callbacks.on_test_end(logs)
     return logs
 
 

@@ -17,10 +17,6 @@ from svg_tf.models.batch_norm import BatchNorm
 from svg_tf.models.svg import SVG
 from svg_tf.progress import progress
 
-OVER = ("clips", "rollouts", "both")
-
-Statistics = list[np.ndarray]  # mean and variance of each layer in turn, float32 [C]
-
 
 def recalibrate(model: SVG, config: Config, batches: int, over: str = "clips") -> dict[str, Any]:
     """Replace the moving statistics of batch normalization, in place, with averages over training batches.
@@ -36,25 +32,30 @@ def recalibrate(model: SVG, config: Config, batches: int, over: str = "clips") -
         A report for JSON: batches, clips, over, layers, and the validation loss before and after.
 
     Raises:
-        ConfigError: batches or over is invalid, or the model has no batch normalization.
+        ConfigError: the model has no batch normalization.
     """
-    if batches < 1:
-        raise ConfigError(f"recalibrate_bn is {batches}; it must be 1 or greater.")
-    if over not in OVER:
-        raise ConfigError(f"recalibrate_over is {over!r}; it must be one of {', '.join(OVER)}.")
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, BatchNorm)]
     if not layers:
         raise ConfigError(f"backbone {config.backbone} has no batch normalization; leave out --recalibrate_bn.")
     validation = list(make_dataset(config, "validation"))
     loss_before = _loss(model, config, validation)
-    collected = []
+    variables = [variable for layer in layers for variable in layer.non_trainable_weights]
+    stored, momenta = [variable.numpy() for variable in variables], [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0  # a forward pass in training mode now replaces the statistics with those of its batch
+    found = []
     training = itertools.islice(make_dataset(config, "train"), batches)
     for number, clips in enumerate(progress(training, batches, "statistics", "batch")):
-        if over != "rollouts":
-            collected.append(_batch_statistics(model, layers, clips, number))
+        inputs = [clips] if over != "rollouts" else []
         if over != "clips":
-            collected.append(_batch_statistics(model, layers, _with_own_futures(model, config, clips, number), number))
-    _write(layers, [np.asarray(np.mean(values, axis=0, dtype=np.float64)) for values in zip(*collected, strict=True)])
+            inputs.append(_with_own_futures(model, config, clips, number))
+        for frames in inputs:
+            model(frames, noise=_noise(model, frames, number), training=True)
+            found.append([variable.numpy() for variable in variables])
+            _assign(variables, stored)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    _assign(variables, [np.mean(values, axis=0, dtype=np.float64) for values in zip(*found, strict=True)])
     return {
         "batches": batches,
         "clips": batches * config.batch_size,
@@ -65,21 +66,11 @@ def recalibrate(model: SVG, config: Config, batches: int, over: str = "clips") -
     }
 
 
-def _batch_statistics(model: SVG, layers: list[BatchNorm], clips: tf.Tensor, number: int) -> Statistics:
-    """Return the statistics of one batch in a forward pass in training mode; the stored ones stay as they were."""
-    stored, momenta = _read(layers), [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.momentum = 0.0  # the pass replaces the stored statistics with those of the batch
-    z_noise = None
-    if model.has_latent:
-        shape = [clips.shape[1] - 1, len(clips), model.z_dim]
-        z_noise = noise.step_noise(shape, model.seed, noise.VALIDATION_STREAM, tf.constant(number))
-    model(clips, noise=z_noise, training=True)
-    found = _read(layers)
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-    _write(layers, stored)
-    return found
+def _noise(model: SVG, frames: tf.Tensor, number: int) -> tf.Tensor | None:
+    if not model.has_latent:
+        return None
+    shape = [frames.shape[1] - 1, len(frames), model.z_dim]
+    return noise.step_noise(shape, model.seed, noise.VALIDATION_STREAM, tf.constant(number))
 
 
 def _with_own_futures(model: SVG, config: Config, clips: tf.Tensor, number: int) -> tf.Tensor:
@@ -96,11 +87,6 @@ def _loss(model: SVG, config: Config, validation: list[tf.Tensor]) -> float:
     return float(np.mean(values))
 
 
-def _read(layers: list[BatchNorm]) -> Statistics:
-    return [variable.numpy() for layer in layers for variable in layer.non_trainable_weights]
-
-
-def _write(layers: list[BatchNorm], statistics: Statistics) -> None:
-    variables = [variable for layer in layers for variable in layer.non_trainable_weights]
-    for variable, value in zip(variables, statistics, strict=True):
+def _assign(variables: list[tf.Variable], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -1,8 +1,13 @@
 """The folder of a run, and the model that its configuration describes."""
 
+import contextlib
 import dataclasses
 import inspect
 import os
+from collections.abc import Iterator
+
+import tensorflow as tf
+from absl import logging
 
 from svg_tf import files
 from svg_tf.config import Config, ConfigError
@@ -11,10 +16,11 @@ from svg_tf.training import checkpoints
 
 # Fields that do not change the steps already taken, so they may differ on resume.
 _MAY_CHANGE = frozenset(
-    {"run_dir", "data_dir", "cache_dir", "epochs", "validation_steps", "best_by", "n_samples", "n_eval"}
-    | {"jit_compile", "remat", "strategy", "connect_timeout", "checkpoint_every", "keep_checkpoints"}
+    {"run_dir", "data_dir", "cache_dir", "epochs", "n_eval", "jit_compile", "remat", "strategy", "connect_timeout"}
+    | {"checkpoint_every", "keep_checkpoints"}
 )
 _POLICIES = {"off": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+_LOCK = ".lock"
 
 
 def model_from_config(config: Config) -> SVG:
@@ -22,7 +28,8 @@ def model_from_config(config: Config) -> SVG:
     fields = {field.name for field in dataclasses.fields(Config)}
     shared = fields & inspect.signature(SVG.__init__).parameters.keys()
     arguments = {name: getattr(config, name) for name in shared}
-    return SVG(image_size=config.image_width, dtype=_POLICIES[config.mixed_precision], **arguments)
+    dtype = _POLICIES[choose_precision(config).mixed_precision]
+    return SVG(image_size=config.image_width, dtype=dtype, **arguments)
 
 
 def load_model(config: Config, checkpoint: str | int = "best") -> SVG:
@@ -40,23 +47,69 @@ def load_model(config: Config, checkpoint: str | int = "best") -> SVG:
     return model
 
 
-def open_run(config: Config) -> None:
-    """Create config.run_dir, or check that it holds a run of the same configuration; write config.json.
+def choose_precision(config: Config) -> Config:
+    """Replace mixed_precision=auto by the number format of the run or, for a new run, by the one for this machine.
+
+    bfloat16 needs a GPU of compute capability 8.0 or, without a GPU, a CPU with AVX512-BF16 or AMX.
+    """
+    if config.mixed_precision != "auto":
+        return config
+    if os.path.exists(os.path.join(config.run_dir, "config.json")):
+        chosen, reason = Config.load(config.run_dir).mixed_precision, "as the run began"
+    elif gpus := tf.config.list_physical_devices("GPU"):
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        chosen = "bfloat16" if capability >= (8, 0) else "off"
+        reason = "compute capability {}.{}".format(*capability)
+    else:
+        units = _bfloat16_units()
+        chosen, reason = ("bfloat16", f"the CPU has {units[0]}") if units else ("off", "the CPU has no bfloat16 units")
+    logging.info("mixed_precision=auto: %s, %s", chosen, reason)
+    return config.replace(mixed_precision=chosen)
+
+
+def _bfloat16_units() -> list[str]:
+    """Return the bfloat16 instruction sets of the CPU; empty on systems other than Linux."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = file.read().split()
+    except OSError:
+        return []
+    return [name for name in ("avx512_bf16", "amx_bf16") if name in flags]
+
+
+@contextlib.contextmanager
+def opened(config: Config) -> Iterator[None]:
+    """Create config.run_dir, or check that it holds a run of the same configuration, and write config.json.
+
+    Within the context, no other process can open the run. A process that is killed does not leave it locked.
 
     Raises:
-        ConfigError: the folder holds a run of another configuration or other files, or cannot be written.
+        ConfigError: the folder holds a run of another configuration or other files, another process trains the run, or
+            the folder cannot be written.
     """
     run_dir = config.run_dir
-    try:
-        if os.path.exists(os.path.join(run_dir, "config.json")):
-            _check_same(Config.load(run_dir), config)
-        elif os.path.isdir(run_dir) and any(not files.is_temporary(name) for name in os.listdir(run_dir)):
-            raise ConfigError(f"run_dir {run_dir} is not empty and holds no run; choose another --run_dir.")
-        for folder in ("", "checkpoints", "logs", "samples"):
-            files.remove_temporary_files(os.path.join(run_dir, folder))
-        config.save(run_dir)
-    except OSError as error:
-        raise ConfigError(f"run_dir {run_dir} cannot be written: {error.strerror}; choose another --run_dir.") from None
+    with contextlib.ExitStack() as stack:
+        try:
+            if os.path.exists(os.path.join(run_dir, "config.json")):
+                _check_same(Config.load(run_dir), config)
+            elif os.path.isdir(run_dir) and any(not _is_ours(name) for name in os.listdir(run_dir)):
+                raise ConfigError(f"run_dir {run_dir} is not empty and holds no run; choose another --run_dir.")
+            os.makedirs(run_dir, exist_ok=True)
+            if not files.lock(stack.enter_context(open(os.path.join(run_dir, _LOCK), "w"))):
+                raise ConfigError(f"Another process trains {run_dir}; wait for its end, or choose another --run_dir.")
+            for folder in ("", "checkpoints", "logs", "samples"):
+                files.remove_temporary_files(os.path.join(run_dir, folder))
+            config.save(run_dir)
+        except OSError as error:
+            raise ConfigError(
+                f"run_dir {run_dir} cannot be written: {error.strerror}; choose another --run_dir."
+            ) from None
+        yield
+
+
+def _is_ours(name: str) -> bool:
+    """Return whether a process that was killed while it created the run may have left this file."""
+    return name == _LOCK or files.is_temporary(name)
 
 
 def _check_same(old: Config, new: Config) -> None:

@@ -16,7 +16,7 @@ from svg_tf.config import Config
 from svg_tf.data.dataset import make_dataset
 from svg_tf.data.errors import DataError
 from svg_tf.models.svg import SVG
-from svg_tf.training import checkpoints, distribution, loop, run
+from svg_tf.training import distribution, loop, run
 from svg_tf.training.callbacks import EpochLog, FiniteLoss, Futures, NonFiniteError, Progress, Saver
 from svg_tf.training.distribution import PeerError
 from svg_tf.training.optimizer import Adam, LossScaleOptimizer
@@ -38,36 +38,35 @@ def train(config: Config, began: float | None = None, callbacks: Sequence[keras.
             val_best_psnr and val_mean_psnr.
 
     Raises:
-        ConfigError: the folder holds another run, or config.strategy does not fit the machine.
+        ConfigError: the folder holds another run or one in training, or config.strategy does not fit the machine.
         PeerError: another process did not start, is gone or was stopped.
         DataError: the data is missing or damaged.
         CheckpointError: the checkpoints cannot be read or are of another model.
         NonFiniteError: the loss is not finite; the last good checkpoint is kept.
     """
+    began = time.monotonic() if began is None else began
+    config = run.choose_precision(config)
     strategy = distribution.make_strategy(config)
     with distribution.peers_needed(strategy), contextlib.ExitStack() as stack:
         validation_data = _batches(config, strategy, "validation")
         clips = next(iter(make_dataset(config, "validation"))).numpy()  # fails before the folder is created
         chief = distribution.is_chief(strategy)
         if chief:
-            run.open_run(config)
+            stack.enter_context(run.opened(config))
         with strategy.scope():
             model = compiled_model(config)
-        saver, futures = Saver(config, clips), Futures(config, clips)
-        arrays = checkpoints.restore_latest(config.run_dir, checkpoints.named_variables(model, training_state=True))
-        if not saver.restore(arrays):
-            saver.best = _score_of_best(model, config, saver, futures, validation_data)
+        saver = Saver(config)
+        restored = saver.restore(model)
         step = int(model.step.numpy()) // config.gradient_accumulation_steps
         if step >= config.total_steps and not saver.validation_due:
             logging.info("%s is trained: %d of %d steps", config.run_dir, step, config.total_steps)
             return model
-        verb = "training" if arrays is None else "resuming"
+        verb = "resuming" if restored else "training"
         logging.info("%s %s at step %d of %d", verb, config.run_dir, step, config.total_steps)
-        own = [futures]
+        own = [Futures(config, clips)]
         if chief:
             writer = tf.summary.create_file_writer(os.path.join(config.run_dir, "logs"))
-            bar = Progress(config, step, time.monotonic() if began is None else began)
-            stack.enter_context(contextlib.closing(bar))
+            bar = stack.enter_context(contextlib.closing(Progress(config, step, began)))
             own = [Futures(config, clips, writer), EpochLog(config, step, writer), bar]
         stack.enter_context(_stop_on_signal(saver))
         every = [FiniteLoss(config), *own, *callbacks, saver]
@@ -124,6 +123,7 @@ def dry_run(config: Config) -> str:
     """
     import resource
 
+    config = run.choose_precision(config)
     lines = ["configuration", *("  " + line for line in config.to_json().splitlines()[1:-1])]
     one = _one_step(config)
     try:
@@ -159,34 +159,9 @@ def _one_step(config: Config) -> Config:
 
 
 def _batches(config: Config, strategy: tf.distribute.Strategy, split: str, step: int = 0) -> tf.data.Dataset:
-    parts = config.gradient_accumulation_steps
+    first = step * config.gradient_accumulation_steps
     one = _one_step(config) if split == "train" else config.replace(gradient_accumulation_steps=1)
-    return strategy.distribute_datasets_from_function(
-        lambda context: make_dataset(one, split, step * parts, context=context)
-    )
-
-
-def _score_of_best(
-    model: SVG, config: Config, saver: Saver, futures: Futures, validation_data: tf.data.Dataset
-) -> float:
-    """Return the score of the best checkpoint so far with the validation of this configuration."""
-    path = os.path.join(checkpoints.folder(config.run_dir), checkpoints.BEST)
-    if not os.path.exists(path):
-        return math.inf
-    state = checkpoints.named_variables(model, training_state=True)
-    current = {name: variable.numpy() for name, variable in state.items()}
-    try:
-        checkpoints.load_weights(model, config.run_dir, "best")
-    except checkpoints.CheckpointError as error:
-        logging.warning("%s The best checkpoint is chosen anew.", error)
-        return math.inf
-    logging.info("the validation has changed: scoring %s again", path)
-    futures.set_model(model)
-    test_step = loop.on_all_replicas(model, model.test_step)
-    logs = loop.validate(model, test_step, validation_data, config.validation_steps)
-    score = saver.score({f"val_{name}": value for name, value in logs.items()} | futures.scores()[0])
-    checkpoints.assign(state, current, path)
-    return score
+    return strategy.distribute_datasets_from_function(lambda context: make_dataset(one, split, first, context=context))
 
 
 @contextlib.contextmanager
