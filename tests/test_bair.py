@@ -77,21 +77,18 @@ def test_records_of_tensorflow_datasets_give_the_same_pixels(published, tmp_path
     check_clips(BAIR(config, "train").frames(tf.range(20, dtype=tf.int64)).numpy())
 
 
-def test_a_file_is_scanned_once_until_it_changes_or_its_positions_are_damaged(tmp_path, monkeypatch):
+def test_a_file_is_scanned_once_until_it_changes(tmp_path, monkeypatch):
     write(tmp_path / "softmotion30_44k", "test", "traj_0_to_1.tfrecords", [1, 2])
     config = CONFIG.replace(data_dir=str(tmp_path))  # the folder above serves too
     names = [video.name for video in BAIR(config, "test").videos]
     assert names == [f"test/traj_0_to_1.tfrecords:{n}" for n in range(2)]
-    scanned, actual = [], tf.data.TFRecordDataset
-    monkeypatch.setattr(tf.data, "TFRecordDataset", lambda path: scanned.append(path) or actual(path))
-    check_clips([video.read(0, 30) for video in BAIR(config, "test").videos])
-    assert not scanned
-    (known,) = (tmp_path / "softmotion30_44k" / "svg_tf_cache" / "records").rglob("*.json")
-    known.write_text(known.read_text()[:20])
-    assert len(BAIR(config, "test").videos) == 2 and len(scanned) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.data, "TFRecordDataset", None)
+        check_clips([video.read(0, 30) for video in BAIR(config, "test").videos])
     write(tmp_path / "softmotion30_44k", "test", "traj_0_to_1.tfrecords", [3])
-    check_clips([video.read(0, 30) for video in BAIR(config, "test").videos])
-    assert len(scanned) == 2
+    videos = BAIR(config, "test").videos
+    assert len(videos) == 1
+    check_clips([videos[0].read(0, 30)])
 
 
 def test_unusable_records_are_listed_and_the_others_stay(tmp_path):
@@ -101,20 +98,18 @@ def test_unusable_records_are_listed_and_the_others_stay(tmp_path):
         video_files.bair_example(good),
         video_files.bair_example(good, **{"7/image_aux1/encoded": None}),
         video_files.bair_example(good, **{"7/image_aux1/encoded": [b"short"]}),
-        video_files.bair_example(good, **{"7/image_aux1/encoded": [7]}),
         b"this is not an example",
         video_files.bair_example(good, **{"3/image_main/encoded": None}),  # not needed
     ]
-    video_files.write_records(tmp_path / "test" / "traj_0_to_5.tfrecords", records)
+    video_files.write_records(tmp_path / "test" / "traj_0_to_4.tfrecords", records)
     source = BAIR(CONFIG.replace(data_dir=str(tmp_path)), "test")
-    assert [video.name[-1] for video in source.videos] == ["0", "5"]
+    assert [video.name[-1] for video in source.videos] == ["0", "4"]
     np.testing.assert_array_equal(source.videos[1].read(0, 30), good)
     reasons = {name[-1]: reason for name, reason in source.collection.skipped.items()}
     assert reasons == {
         "1": "lacks the feature 7/image_aux1/encoded",
         "2": "has a frame of 5 bytes, not 12288",
-        "3": "has 29 frames, not 30",
-        "4": "is not a tf.train.Example",
+        "3": "is not a tf.train.Example",
     }
     assert json.loads(Path(source.collection.skipped_path).read_text()) == source.collection.skipped
 

@@ -55,17 +55,16 @@ def test_a_video_cut_anywhere_is_recognised(ending, tmp_path):
         np.testing.assert_array_equal(decoded[:sound], whole[:sound])
 
 
-def test_resizing_is_pillows_bicubic_cropping_keeps_the_centre_and_squashing_everything(tmp_path):
-    for name, (width, height), size, left, top in (
-        ("wide", (150, 100), (96, 64), 16, 0),
-        ("tall", (100, 150), (64, 96), 0, 16),
-    ):
-        video = video_files.frames(3, width=width, height=height)
-        np.save(tmp_path / f"{name}.npy", video)
-        cropped = np.stack([pillow(frame, size)[top : top + 64, left : left + 64] for frame in video])
-        squashed = np.stack([pillow(frame, (64, 64)) for frame in video])
-        for resize, expected in (("crop", cropped), ("squash", squashed)):
-            assert np.abs(read(tmp_path / f"{name}.npy", Form(64, 3, resize)) - expected).max() <= 2
+@pytest.mark.parametrize(
+    ("width", "height", "scaled", "left", "top"), [(150, 100, (96, 64), 16, 0), (100, 150, (64, 96), 0, 16)]
+)
+def test_resizing_is_pillows_bicubic_cropping_keeps_the_centre(width, height, scaled, left, top, tmp_path):
+    video = video_files.frames(3, width=width, height=height)
+    np.save(tmp_path / "a.npy", video)
+    cropped = np.stack([pillow(frame, scaled)[top : top + 64, left : left + 64] for frame in video])
+    squashed = np.stack([pillow(frame, (64, 64)) for frame in video])
+    for resize, expected in (("crop", cropped), ("squash", squashed)):
+        assert np.abs(read(tmp_path / "a.npy", Form(64, 3, resize)) - expected).max() <= 2
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -75,7 +74,7 @@ def test_video_levels_become_image_levels_without_a_bias(channels):
     for level in levels:
         planes = np.concatenate([np.full((32, 32), level, np.uint8), np.full((16, 32), 128, np.uint8)])
         frames.append(video_files.av.VideoFrame.from_ndarray(planes, "yuv420p"))
-    shaped = np.stack(list(decoding._shaped(iter(frames), Form(32, channels, "squash"), None)))
+    shaped = np.stack(list(decoding._shaped(iter(frames), Form(32, channels, "squash"))))
     error = shaped - ((levels - 16.0) * 255 / 219).reshape(-1, 1, 1, 1)
     assert np.abs(error).max() < 1.1 and abs(error.mean()) < 0.3
 
@@ -86,8 +85,7 @@ def test_frames_of_the_right_form_come_through_exactly(channels, tmp_path):
     np.save(tmp_path / "a.npy", video)
     np.savez_compressed(tmp_path / "b.npz", anything=video if channels == 3 else video[..., 0])
     (tmp_path / "c").mkdir()
-    for number, frame in enumerate(video):
-        # frame8 comes before frame10
+    for number, frame in enumerate(video):  # frame8 comes before frame10
         Image.fromarray(frame if channels == 3 else frame[..., 0]).save(tmp_path / "c" / f"frame{number + 8}.png")
     np.save(tmp_path / "d.npy", np.asfortranarray(video))
     for name in ("a.npy", "b.npz", "c", "d.npy"):
@@ -104,16 +102,6 @@ def test_the_rotation_of_a_phone_video_is_applied(tmp_path):
         assert max(halves, key=lambda side: halves[side].mean()) == bright, angle
 
 
-ARRAYS = {
-    "two.npz": ({"a": np.zeros(1), "b": np.zeros(1)}, "contains 2 arrays"),
-    "float.npy": (np.zeros((3, 8, 8)), r"is float64 \[3, 8, 8\], but must be uint8"),
-    "flat.npy": (np.zeros((8, 8), np.uint8), r"is uint8 \[8, 8\]"),
-    "rgba.npy": (np.zeros((3, 8, 8, 4), np.uint8), r"is uint8 \[3, 8, 8, 4\]"),
-    "none.npy": (np.zeros((3, 0, 8), np.uint8), r"is uint8 \[3, 0, 8\]"),
-    "pickle.npy": (np.array([{}]), "cannot be read as a NumPy array"),
-}
-
-
 def npy(shape):
     """Return the header of a .npy file of any shape, without its content."""
     header = str({"descr": "|u1", "fortran_order": False, "shape": shape}).encode() + b"\n"
@@ -121,9 +109,12 @@ def npy(shape):
 
 
 FILES = {
+    "two.npz": ({"a": np.zeros(1), "b": np.zeros(1)}, "contains 2 arrays"),
+    "float.npy": (np.zeros((3, 8, 8)), r"is float64 \[3, 8, 8\], but must be uint8"),
+    "rgba.npy": (np.zeros((3, 8, 8, 4), np.uint8), r"is uint8 \[3, 8, 8, 4\]"),
+    "none.npy": (np.zeros((3, 0, 8), np.uint8), r"is uint8 \[3, 0, 8\]"),
+    "pickle.npy": (np.array([{}]), "cannot be read as a NumPy array"),
     "huge.npy": (npy((10**6, 4_096, 4_096, 3)), "cannot be read as a NumPy array"),
-    "overflow.npy": (npy((2**62, 2**62, 0)), "cannot be read as a NumPy array|none of them 0"),
-    "negative.npy": (npy((-12, 8, 8, 3)), "cannot be read as a NumPy array"),
     "empty.mp4": (b"", "is empty"),
     "text.mp4": (b"this is no video, but a text " * 99, "cannot be read: Invalid data"),
     "text.npy": (b"text", "cannot be read as a NumPy array .*; save it with numpy.save"),
@@ -132,9 +123,9 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("name", [*ARRAYS, *FILES])
+@pytest.mark.parametrize("name", FILES)
 def test_the_error_says_why_a_file_is_not_a_video(name, tmp_path):
-    content, reason = (ARRAYS | FILES)[name]
+    content, reason = FILES[name]
     if isinstance(content, dict):
         np.savez(tmp_path / name, **content)
     elif isinstance(content, bytes):

@@ -61,9 +61,8 @@ def test_frames_are_those_of_the_original_squashed_and_grey(config):
 
 
 def test_published_splits_share_no_person_and_leave_none_out():
-    for name, persons in kth.PERSONS.items():
-        together = sorted(person for split in persons.values() for person in split)
-        assert together == list(range(1, 26)), name
+    for splits in kth.PERSONS.values():
+        assert sorted(person for split in splits.values() for person in split) == list(range(1, 26))
 
 
 def test_protocols_and_whole_videos_share_the_decoded_cache(config, monkeypatch):
@@ -80,7 +79,7 @@ def test_protocols_and_whole_videos_share_the_decoded_cache(config, monkeypatch)
 def test_missing_persons_are_named_with_their_source(config):
     with pytest.raises(DataError) as error:
         KTH(config.replace(kth_split="official"), "train")
-    for part in ("11, 12, 13", "persons 1, 19, 21, 22", "www.csc.kth.se/cvap/actions/", "--kth_split=trial"):
+    for part in ("[11, 12, 13", "persons [1, 19, 21, 22]", "www.csc.kth.se/cvap/actions/", "--kth_split=trial"):
         assert part in str(error.value)
 
 
@@ -90,7 +89,6 @@ def test_added_videos_are_decoded_and_unusable_ones_are_listed(original, tmp_pat
     config = CONFIG.replace(data_dir=str(folder))
     kth.prepare(config)
     (folder / "person02_boxing_d1_uncomp.avi").write_bytes(b"")
-    video_files.write_video(folder / "person12_boxing_d1_uncomp.avi", video_files.frames(40))
     video_files.write_kth(folder, "person13_boxing_d1", 39, [(1, 40)])
     video_files.write_kth(folder, "person14_boxing_d1", 12)
     video_files.write_kth(folder, "person20_boxing_d1", 40, [(1, 40)])
@@ -99,7 +97,6 @@ def test_added_videos_are_decoded_and_unusable_ones_are_listed(original, tmp_pat
     assert json.loads(Path(collection.skipped_path).read_text()) == collection.skipped
     assert {name[6:8]: reason for name, reason in collection.skipped.items()} == {
         "02": "is empty",
-        "12": "frame 0 is 64x48, not 160x120",
         "13": "is cut short: it has 39 frames, 00sequences.txt lists 1-40",
         "14": "has no line in 00sequences.txt",
     }
@@ -111,19 +108,12 @@ def test_a_wrong_folder_names_the_expected_files_and_is_left_unchanged(tmp_path)
         KTH(config, "train")
     assert not list(tmp_path.iterdir())
     video_files.write_kth(tmp_path, "person01_walking_d1", 9)
-    with pytest.raises(
-        DataError, match="has no 00sequences.txt with lines such as .*; get it from https.*--kth_clips=whole"
-    ):
+    with pytest.raises(DataError, match="has no 00sequences.txt with lines .*; get it from https.*--kth_clips=whole"):
         KTH(config, "train")
-    (tmp_path / "person01_walking_d1_uncomp.avi").write_bytes(b"no video")
-    with pytest.raises(DataError, match="none of the 1 videos .* person01_walking_d1_uncomp.avi, cannot be read"):
-        KTH(config.replace(kth_clips="whole"), "train")
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the KTH sample is not available")
 def test_the_official_list_has_2391_sub_sequences():
     ranges = kth.read_sequences(SHARED)
     assert len(ranges) == 599 and sum(len(pairs) for pairs in ranges.values()) == 2391
-    frames = [last - first + 1 for pairs in ranges.values() for first, last in pairs]
-    assert sum(frames) == 227_637
-    assert [sum(length >= least for length in frames) for least in (20, 30, 40, 50)] == [2391, 2384, 2285, 2122]
+    assert sum(last - first + 1 for pairs in ranges.values() for first, last in pairs) == 227_637

@@ -4,12 +4,10 @@
 cached positions of the frames give random access.
 """
 
-import contextlib
 import glob
 import json
 import math
 import os
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -60,13 +58,16 @@ def trajectories(config: Config, part: str) -> Collection:
     if encoded:
         folder, paths = _prepared_by_tfds(config, part)
     cached = cache.folder_of(folder, config.cache_dir)
-    places = {path: os.path.join(cached, "records", f"{os.path.relpath(path, folder)}.json") for path in paths}
     videos: list[StoredVideo] = []
     faults: dict[str, str] = {}
     with cache.writing(cached):
-        known = all(map(os.path.exists, places.values()))
-        for path, place in progress(places.items(), len(paths), "index", "file", disable=known):
-            found, name = _index(path, encoded, place), os.path.relpath(path, folder)
+        for path in progress(paths, len(paths), "index", "file"):
+            name = os.path.relpath(path, folder)
+            place = os.path.join(cached, "records", f"{cache.key(folder, name)}.json")
+            if not os.path.exists(place):
+                files.write_text(place, json.dumps(_scan(path, encoded)))
+            with open(place, encoding="utf-8") as file:
+                found = json.load(file)
             faults |= {f"{name}:{number}": reason for number, reason in found["faults"].items()}
             for number, spans in found["spans"].items():
                 videos.append(StoredVideo(f"{name}:{number}", path, np.array(spans, np.int64), _SHAPE, encoded))
@@ -108,48 +109,34 @@ def _prepared_by_tfds(config: Config, part: str) -> tuple[str, list[str]]:
     return os.path.abspath(top), [os.fspath(path) for path in splits[part].filepaths]
 
 
-def _index(path: str, encoded: bool, place: str) -> dict[str, Any]:
-    """Return the positions in a TFRecord file, from the JSON file `place` if the TFRecord file is unchanged.
+def _scan(path: str, encoded: bool) -> dict[str, dict]:
+    """Return the positions of all frames in a TFRecord file.
 
     Returns:
         "spans": {record number: 30 pairs of the first byte of a frame and the byte after its last one};
         "faults": {record number: reason} of unusable records.
     """
-    status = os.stat(path)
-    state = {"encoded": encoded, "size": status.st_size, "time": status.st_mtime_ns}
-    with contextlib.suppress(FileNotFoundError, ValueError, TypeError, KeyError):  # missing or damaged
-        with open(place, encoding="utf-8") as file:
-            known = json.load(file)
-        if known["state"] == state:
-            return known
-    spans, faults = _scan(path, encoded)
-    files.write_text(place, json.dumps({"state": state, "spans": spans, "faults": faults}))
-    return {"spans": spans, "faults": faults}
-
-
-def _scan(path: str, encoded: bool) -> tuple[dict[str, list], dict[str, str]]:
     spans, faults = {}, {}
-    number = offset = 0
+    number, offset = -1, 0
     try:
         for number, serialized in enumerate(tf.data.TFRecordDataset(path).as_numpy_iterator()):
             offset += _HEAD
             try:
-                spans[str(number)] = [(offset + start, offset + stop) for start, stop in _frames(serialized, encoded)]
+                spans[number] = [(offset + start, offset + stop) for start, stop in _frames(serialized, encoded)]
             except DecodeError:
-                faults[str(number)] = "is not a tf.train.Example"
+                faults[number] = "is not a tf.train.Example"
             except DataError as error:
-                faults[str(number)] = str(error)
+                faults[number] = str(error)
             offset += len(serialized) + _TAIL
     except tf.errors.OpError:
-        faults[str(number + 1 if offset else 0)] = "is damaged or cut short; the records after it are lost"
-    return spans, faults
+        faults[number + 1] = "is damaged or cut short; the records after it are lost"
+    return {"spans": spans, "faults": faults}
 
 
 def _frames(serialized: bytes, encoded: bool) -> list[tuple[int, int]]:
     """Return the positions of a trajectory's frames in its record.
 
-    Protobuf parsers return values but not their positions, so the bytes of each value are searched. Frames with equal
-    bytes share the first position.
+    Protobuf parsers return no positions, so the bytes of each frame are searched; equal frames share the first one.
     """
     features = tf.train.Example.FromString(serialized).features.feature
     frames = []

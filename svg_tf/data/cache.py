@@ -26,16 +26,10 @@ _FRAMES, _FAULT = ".frames", ".txt"  # raw uint8 [T, W, W, C], or the reason why
 
 
 def data_folder(config: Config, expected: str) -> str:
-    """Return the absolute path of config.data_dir.
-
-    Raises:
-        DataError: it is not a folder; the message names its expected content.
-    """
-    if not config.data_dir:
-        raise DataError(f"data_dir is empty: set --data_dir to {expected}")
+    """Return the absolute path of config.data_dir, or raise a DataError with its expected content."""
     folder = os.path.abspath(os.path.expanduser(config.data_dir))
-    if not os.path.isdir(folder):
-        raise DataError(f"data_dir {config.data_dir} is not a folder: set --data_dir to {expected}")
+    if not config.data_dir or not os.path.isdir(folder):
+        raise DataError(f"data_dir {config.data_dir!r} is not a folder: set --data_dir to {expected}")
     return folder
 
 
@@ -50,11 +44,7 @@ def folder_of(folder: str, cache_dir: str) -> str:
 
 @contextlib.contextmanager
 def writing(folder: str) -> Iterator[None]:
-    """Create a folder and turn each OSError of the block into a DataError.
-
-    Raises:
-        DataError: the folder cannot be created or written, or the disk is full.
-    """
+    """Create a folder, and turn each OSError of the block into a DataError."""
     try:
         os.makedirs(folder, exist_ok=True)
         yield
@@ -88,7 +78,6 @@ def decode(
     folder: str,
     names: Sequence[str],
     form: Form,
-    size: tuple[int, int] | None = None,
     retry: bool = False,
     cut: Callable[[StoredVideo], list[StoredVideo]] = lambda video: [video],
 ) -> Collection:
@@ -101,7 +90,6 @@ def decode(
         folder: the data folder.
         names: paths of the videos relative to folder.
         form: shape of the decoded frames.
-        size: required width and height of the videos, in pixels; default: any.
         retry: decode videos again that failed before.
         cut: returns the parts of a decoded video that belong to the collection, or raises a DataError.
 
@@ -114,10 +102,13 @@ def decode(
     faults: dict[str, str] = {}
     with writing(cached):
         files.remove_temporary_files(cached)  # left by a killed process
-        places = {name: os.path.join(cached, _key(folder, name)) for name in names}
-        missing = [name for name, place in places.items() if not os.path.exists(place + _FRAMES)]
-        todo = [name for name in missing if retry or not os.path.exists(places[name] + _FAULT)]
-        _decode_each({os.path.join(folder, name): places[name] for name in todo}, form, size)
+        places = {name: os.path.join(cached, key(folder, name)) for name in names}
+        todo = {
+            os.path.join(folder, name): place
+            for name, place in places.items()
+            if not (os.path.exists(place + _FRAMES) or os.path.exists(place + _FAULT) and not retry)
+        }
+        _decode_each(todo, form)
         for name, place in places.items():
             try:
                 videos += cut(_load(name, place, form))
@@ -130,8 +121,8 @@ def decode(
     return Collection(videos, faults, skipped_path)
 
 
-def _key(folder: str, name: str) -> str:
-    """Return a file name that changes with the files that the video consists of."""
+def key(folder: str, name: str) -> str:
+    """Return a file name that changes with the files that a video consists of."""
     path, states = os.path.join(folder, name), []
     for part in (path, *sorted(glob.glob(os.path.join(glob.escape(path), "*")))):  # with the images of a folder
         size = time = 0
@@ -141,14 +132,14 @@ def _key(folder: str, name: str) -> str:
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:24]
 
 
-def _decode_each(places: dict[str, str], form: Form, size: tuple[int, int] | None) -> None:
+def _decode_each(places: dict[str, str], form: Form) -> None:
     """Write each video, or the reason why it cannot be decoded, to its place: {path: place without ending}."""
     stop = threading.Event()
 
     def decode_one(path: str) -> None:
         def write(temporary: str) -> None:
             with open(temporary, "wb") as file:
-                for frame in decoding.read(path, form, size):
+                for frame in decoding.read(path, form):
                     if stop.is_set():
                         raise InterruptedError("interrupted")
                     file.write(frame.data)

@@ -27,28 +27,17 @@ _MAX_PIXELS = 2**26  # per frame, twice 8K video; a damaged header may claim any
 
 
 class Form(NamedTuple):
-    """Shape of decoded frames.
-
-    Attributes:
-        width: width and height W, in pixels.
-        channels: 1 for grey, 3 for RGB.
-        resize: crop scales the shorter side to W and keeps the centre; squash scales both sides to W.
-    """
+    """Shape of decoded frames, [width, width, channels], and how they become square."""
 
     width: int
-    channels: int
-    resize: str
+    channels: int  # 1: grey, 3: RGB
+    resize: str  # crop: scale the shorter side to width and keep the centre; squash: scale both sides to width
 
 
-def read(path: str, form: Form, size: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
+def read(path: str, form: Form) -> Iterator[np.ndarray]:
     """Yield the frames of a video file, an array file or a folder of images: uint8 [W, W, C] in 0..255.
 
-    Frames that already have this shape are returned unchanged.
-
-    Args:
-        path: the file or folder; its ending selects the decoder, see VIDEO_ENDINGS and ARRAY_ENDINGS.
-        form: shape of the decoded frames.
-        size: required width and height of the stored frames, in pixels; default: that of the first frame.
+    The ending of the path selects the decoder. Frames that already have this shape are returned unchanged.
 
     Raises:
         DataError: the file is unreadable, cut short or not a video. The message does not repeat the path.
@@ -56,7 +45,7 @@ def read(path: str, form: Form, size: tuple[int, int] | None = None) -> Iterator
     array = path.lower().endswith(ARRAY_ENDINGS)
     reader = _images if os.path.isdir(path) else _array if array else _video
     try:
-        yield from _shaped(reader(path), form, size)
+        yield from _shaped(reader(path), form)
     except DataError:
         raise
     except (OSError, EOFError, ValueError, ArithmeticError, av.FFmpegError) as error:
@@ -73,9 +62,9 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split())[:120] or type(error).__name__
 
 
-def _shaped(frames: Iterator[av.VideoFrame], form: Form, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
+def _shaped(frames: Iterator[av.VideoFrame], form: Form) -> Iterator[np.ndarray]:
     reformatter = VideoReformatter()  # keeps its filter tables between frames
-    number = -1
+    size = None
     for number, frame in enumerate(frames):
         size = size or (frame.width, frame.height)
         if (frame.width, frame.height) != size:
@@ -88,7 +77,7 @@ def _shaped(frames: Iterator[av.VideoFrame], form: Form, size: tuple[int, int] |
         square = image[y : y + form.width, x : x + form.width].reshape(form.width, form.width, form.channels)
         # Phones store unrotated frames and an angle. Both resize modes commute with the rotation.
         yield np.ascontiguousarray(np.rot90(square, frame.rotation // 90))
-    if number < 0:
+    if size is None:
         raise DataError("has no frames")
 
 
@@ -106,9 +95,7 @@ def _video(path: str) -> Iterator[av.VideoFrame]:
         stream = container.streams.video[0]
         if stream.codec_context is None:
             raise DataError("cannot be read: its codec is unknown, or the file is damaged")
-        if stream.width * stream.height > _MAX_PIXELS:
-            raise DataError(f"has frames of {stream.width}x{stream.height}; the limit is {_MAX_PIXELS:,} pixels")
-        stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}  # frames may differ from the stream header
+        stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
         last = None
         for packet in container.demux(stream):
             if packet.is_corrupt:

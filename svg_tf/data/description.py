@@ -52,7 +52,6 @@ def describe(config: Config, folder: str) -> tuple[str, bool]:
         if faults:
             lines.append(f"  skipped {len(faults):,} files, listed in {path}")
             lines += [f"    {name}: {reason}" for name, reason in list(faults.items())[:_LISTED_FAULTS]]
-            lines += ["    ..."] if len(faults) > _LISTED_FAULTS else []
     return "\n".join(lines) + "\n", not errors
 
 

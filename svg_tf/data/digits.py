@@ -59,12 +59,11 @@ def _embedded(split: str) -> np.ndarray:
 def _mnist(data_dir: str, split: str) -> np.ndarray:
     part = "test" if split == "test" else "train"
     folder = os.path.expanduser(data_dir)
-    paths: dict[str, str] = {}
+    paths = {}
     for name, (stem, _) in _FILES.items():
-        for path in (os.path.join(folder, stem + ending) for ending in _ENDINGS):
-            if folder and os.path.exists(path):
-                paths.setdefault(name, path)
-    missing = [stem for name, (stem, _) in _FILES.items() if name not in paths]
+        candidates = [os.path.join(folder, stem + ending) for ending in _ENDINGS] if folder else []
+        paths[name] = next(filter(os.path.exists, candidates), "")
+    missing = [stem for name, (stem, _) in _FILES.items() if not paths[name]]
     if len(missing) == 1:
         raise DataError(f"{folder} has no {missing[0]}-idx3-ubyte(.gz): {_REMEDY}")
     images = _read_tfds(folder, part) if missing else _read_idx(paths[part], _FILES[part][1])
@@ -87,8 +86,7 @@ def _read_idx(path: str, count: int) -> np.ndarray:
         raise DataError(f"{path} cannot be read ({error}); download it again") from None
     if not data.startswith(header) or len(data) != expected:
         raise DataError(
-            f"{path} is damaged or not an idx file of {count} images of {_WIDTH}x{_WIDTH}, which has {expected} bytes "
-            "uncompressed; download it again"
+            f"{path} is damaged or not an idx file of {count} images of {_WIDTH}x{_WIDTH} pixels; download it again"
         )
     return np.frombuffer(data, np.uint8, offset=len(header)).reshape(count, _WIDTH, _WIDTH)
 

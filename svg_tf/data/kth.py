@@ -24,7 +24,6 @@ PERSONS = {
     },
 }
 
-_SIZE = (160, 120)
 _VIDEO = re.compile(r"(person(\d\d)_([a-z]+)_d(\d))_uncomp\.avi", re.IGNORECASE)
 _LINE = re.compile(r"(person\d\d_[a-z]+_d\d)[ \t]+frames[ \t]+(.*)")
 _EXPECTED = (
@@ -46,11 +45,7 @@ class KTH(Windows):
 
 
 def prepare(config: Config) -> Collection:
-    """Return all usable sub-sequences, or whole videos, sorted by name; decode the AVIs that are not cached.
-
-    Raises:
-        DataError: there are no videos, or none is usable.
-    """
+    """Return all usable sub-sequences, or whole videos, sorted by name; decode the AVIs that are not cached."""
     folder = cache.data_folder(config, _EXPECTED)
     paths = find_videos(Path(folder))
     if not paths:
@@ -65,7 +60,7 @@ def prepare(config: Config) -> Collection:
         return [video] if ranges is None else _trim(video, ranges)
 
     form = Form(config.image_width, channels=1, resize="squash")
-    collection = cache.decode(config, folder, list(paths), form, _SIZE, cut=cut)
+    collection = cache.decode(config, folder, list(paths), form, cut=cut)
     return collection._replace(videos=sorted(collection.videos, key=lambda video: video.name))
 
 
@@ -80,11 +75,7 @@ def find_videos(folder: Path) -> dict[str, str]:
 
 
 def read_sequences(folder: Path) -> dict[str, list[tuple[int, int]]]:
-    """Read the first and last frame, counted from 1, of the sub-sequences of each video from 00sequences.txt.
-
-    Raises:
-        DataError: the file is missing or has other content.
-    """
+    """Return the first and last frame, counted from 1, of the sub-sequences of each video in 00sequences.txt."""
     ranges = {}
     for path in folder.rglob(SEQUENCES):
         for name, frames in _LINE.findall(path.read_text(encoding="latin-1")):
@@ -116,8 +107,7 @@ def _split(videos: list[StoredVideo], config: Config, split: str) -> list[Stored
     if not chosen:
         found = sorted({int(video.name[6:8]) for video in videos})
         raise DataError(
-            f"data_dir {config.data_dir} has no video of the persons {', '.join(map(str, persons))}, the {split} "
-            f"split of --kth_split={config.kth_split}; it has persons {', '.join(map(str, found))}. Set --data_dir to "
-            f"{_EXPECTED}, or use --kth_split=trial"
+            f"data_dir {config.data_dir} has persons {found}, none of the {split} split of --kth_split="
+            f"{config.kth_split}: {list(persons)}. Set --data_dir to {_EXPECTED}, or use --kth_split=trial"
         )
     return chosen

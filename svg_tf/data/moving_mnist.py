@@ -73,7 +73,9 @@ class MovingMNIST:
         starts = tf.reshape(bits[:, : count * _STARTS], [-1, count, _STARTS])
         redraws = tf.reshape(bits[:, count * _STARTS :], [-1, self._n_frames, count, _REDRAWS])
         which = starts[..., 0] % len(self.digits)
-        paths = trajectories(starts[..., 1:], redraws, **self._rules)
+        start = tf.cast(starts[..., 1:3] % self._rules["span"], tf.int32)
+        velocity = _signed(starts[..., 3:], self._rules["max_speed"])
+        paths = walk(start - velocity, velocity, redraws, **self._rules)  # the first step leads to start
         frames = render(tf.gather(self.digits, which), paths[0], self._config.image_width)
         return frames, Truth(*paths, which)
 
@@ -106,18 +108,18 @@ class MovingMNIST:
         return render(images, positions[:, n_past - 1 - known :], self._config.image_width)
 
 
-def trajectories(
-    starts: tf.Tensor, redraws: tf.Tensor, span: int, max_speed: int, stochastic: bool
+def walk(
+    position: tf.Tensor, velocity: tf.Tensor, redraws: tf.Tensor, span: int, max_speed: int, stochastic: bool
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return the paths of digits by the rules of the original, with walls before 0 and at span on each axis.
 
-    A digit starts anywhere in 0..span-1 with a velocity of -max_speed..max_speed per axis and moves in a straight
-    line. If it crosses a wall, it is set back to the last position inside (0 or span-1). Stochastic motion then draws
+    A digit that crosses a wall is set back to the last position inside (0 or span - 1). Stochastic motion then draws
     a new velocity, 1..max_speed away from the wall and -max_speed..max_speed along it; in a corner the draw of the
     x wall counts. Deterministic motion changes the sign of the velocity on that axis.
 
     Args:
-        starts: int64 [B, N, 4], random bits in 0..2^32-1.
+        position: int32 [B, N, 2], (y, x) in the frame before the first.
+        velocity: int32 [B, N, 2], when leaving that frame.
         redraws: int64 [B, T, N, 4], random bits in 0..2^32-1; unused in deterministic motion.
         span: number of positions on an axis, image width minus digit size.
         max_speed: largest speed on an axis, in pixels per frame.
@@ -126,15 +128,6 @@ def trajectories(
     Returns:
         positions, velocities and wall_hits, all [B, T, N, 2]; see `Truth`.
     """
-    start = tf.cast(starts[..., :2] % span, tf.int32)  # [B, N, 2]
-    velocity = _signed(starts[..., 2:], max_speed)
-    return walk(start - velocity, velocity, redraws, span, max_speed, stochastic)  # the first step leads to start
-
-
-def walk(
-    position: tf.Tensor, velocity: tf.Tensor, redraws: tf.Tensor, span: int, max_speed: int, stochastic: bool
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Return the paths after a frame that digits leave at position with velocity, int32 [B, N, 2]."""
     redraws = tf.transpose(redraws, [1, 0, 2, 3])  # [T, B, N, 4]
     away = tf.cast(redraws[..., :2] % max_speed, tf.int32) + 1
     along = _signed(redraws[..., 2:], max_speed)

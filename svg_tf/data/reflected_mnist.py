@@ -4,6 +4,7 @@ It differs from the data of Denton and Fergus: digits keep MNIST's 28 pixels and
 a digit that hits a wall continues from the exact point of contact for the rest of the step.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -112,35 +113,25 @@ def reflect(motion: Motion, span: int, velocity: Callable[[], tuple[int, int]]) 
     whose component across the wall points away from it (both components in a corner). It may then cross another wall.
     """
     y, x, dy, dx = motion
-    while True:
-        beyond_y, beyond_x = not _inside(y, span), not _inside(x, span)
-        if not (beyond_y or beyond_x):
-            return y, x, dy, dx
+    while not (_inside(y, span) and _inside(x, span)):
+        hits_y, hits_x = not _inside(y, span), not _inside(x, span)
         wall_y, wall_x = (0 if y < 0 else span), (0 if x < 0 else span)
-        hit_y, hit_x = y, x
-        if dy == 0:
-            hit_x = wall_x
-        elif dx == 0:
-            hit_y = wall_y
-        else:
-            # The line of the last step. If it crosses two walls, only the first crossing lies inside the frame.
+        hit_y, hit_x = y, wall_x
+        if dy:  # x = slope * y + start; of two crossings, only the first one is inside the frame
             slope = dx / dy
             start = x - slope * y
-            if beyond_y:
-                beyond_y = _inside(slope * wall_y + start, span)
-                if beyond_y:
-                    hit_y, hit_x = wall_y, slope * wall_y + start
-            if beyond_x:
-                beyond_x = _inside((wall_x - start) / slope, span)
-                if beyond_x:
-                    hit_y, hit_x = (wall_x - start) / slope, wall_x
+            hits_y = hits_y and _inside(slope * wall_y + start, span)
+            hits_x = hits_x and _inside((wall_x - start) / slope, span)
+            if hits_x:
+                hit_y = (wall_x - start) / slope
+            else:
+                hit_y, hit_x = wall_y, slope * wall_y + start
         remaining = (y - hit_y) / dy if dy else (x - hit_x) / dx  # share of the step
-        dy, dx = velocity()
-        if beyond_y:
-            dy = abs(dy) if wall_y == 0 else -abs(dy)
-        if beyond_x:
-            dx = abs(dx) if wall_x == 0 else -abs(dx)
+        new_dy, new_dx = velocity()
+        dy = math.copysign(new_dy, -dy) if hits_y else new_dy
+        dx = math.copysign(new_dx, -dx) if hits_x else new_dx
         y, x = hit_y + dy * remaining, hit_x + dx * remaining
+    return y, x, dy, dx
 
 
 def _inside(position: float, span: int) -> bool:

@@ -4,6 +4,7 @@ import atexit
 import dataclasses
 import hashlib
 import io
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ class StoredVideo:
         return len(self.spans)
 
     def part(self, start: int, stop: int, name: str = "") -> "StoredVideo":
-        """Return frames start to stop - 1 as a video, by default of the same name."""
+        """Return the frames start to stop - 1 as a video, by default of the same name."""
         return dataclasses.replace(self, spans=self.spans[start:stop], name=name or self.name)
 
     def read(self, start: int, count: int, stride: int = 1) -> np.ndarray:
@@ -52,31 +53,22 @@ class StoredVideo:
 
         Raises:
             DataError: the file was removed, truncated or damaged.
-            IndexError: the video is too short.
         """
-        spans = self.spans[start : start + stride * (count - 1) + 1 : stride]
-        if len(spans) != count:
-            raise IndexError(f"{self.name} has {len(self)} frames, not {count} from {start} by {stride}")
-        sizes = spans[:, 1] - spans[:, 0]
-        stops = np.cumsum(sizes)
-        data = np.empty(stops[-1], np.uint8)
-        contiguous = (spans[1:, 0] == spans[:-1, 1]).all()  # one read of all frames is ten times as fast
-        reads = [(0, stops[-1], spans[0, 0])] if contiguous else zip(stops - sizes, stops, spans[:, 0], strict=True)
+        spans = self.spans[start : start + stride * (count - 1) + 1 : stride].tolist()
         try:
-            with open(self.path, "rb") as file:  # buffered: one system call reads at most 2 GiB, `readinto` repeats it
-                for first, stop, position in reads:
-                    file.seek(position)
-                    if file.readinto(data[first:stop].data) != stop - first:
-                        raise DataError(f"{self.path} became shorter after it was indexed; prepare the data again")
+            with open(self.path, "rb", buffering=0) as file:
+                frames = [os.pread(file.fileno(), stop - first, first) for first, stop in spans]
         except OSError as error:
             raise DataError(f"{self.path} cannot be read: {error.strerror}; prepare the data again") from None
-        if not self.encoded:
-            return data.reshape(count, *self.shape)
-        return np.stack([self._decode(data[stop - size : stop]) for stop, size in zip(stops, sizes, strict=True)])
+        if any(len(frame) != stop - first for frame, (first, stop) in zip(frames, spans, strict=True)):
+            raise DataError(f"{self.path} became shorter after it was indexed; prepare the data again")
+        if self.encoded:
+            return np.stack([self._decode(frame) for frame in frames])
+        return np.frombuffer(b"".join(frames), np.uint8).reshape(count, *self.shape)
 
-    def _decode(self, data: np.ndarray) -> np.ndarray:
+    def _decode(self, data: bytes) -> np.ndarray:
         try:
-            frame = np.asarray(Image.open(io.BytesIO(data.data)))
+            frame = np.asarray(Image.open(io.BytesIO(data)))
         except Exception as error:  # Pillow raises many types for damaged images
             raise DataError(f"{self.path} contains a broken image in {self.name}: {error}") from None
         if frame.shape != self.shape or frame.dtype != np.uint8:
@@ -111,18 +103,19 @@ class Windows:
         config: fields n_past, n_future, n_eval, frame_stride and seed; clips have n_eval frames in the test split and
             n_frames in the others.
         split: train, validation or test.
-        collection: the collection that the videos belong to.
+        collection: all videos and skipped files of the folder, kept as an attribute.
         by_length: visit a long video once per epoch for each clip that fits into it, instead of once.
         in_order: test each video once, in order, from its first frame.
 
     Attributes:
         videos, too_short: videos that are long enough for a clip, and the others.
-        collection: the argument.
         test_clips: number of distinct clips of the test split; None for other splits.
 
     Raises:
-        DataError: no video is usable and long enough, or data_dir has none.
+        DataError: no video is long enough.
     """
+
+    test_clips: int | None = None
 
     def __init__(
         self,
@@ -141,10 +134,15 @@ class Windows:
         self.videos = [video for video in videos if len(video) >= span]
         self.too_short = [video for video in videos if len(video) < span]
         if not self.videos:
-            raise DataError(_too_short(videos, config, split, span))
+            longest = max(map(len, videos), default=0)
+            flags = "--n_eval" if split == "test" else "--n_past, --n_future"
+            raise DataError(
+                f"the {split} split of data_dir {config.data_dir} has no video of {span} frames, the span of a clip: "
+                f"the longest of {len(videos)} has {longest}. Lower {flags} or --frame_stride, or add videos"
+            )
         starts = np.array([len(video) - span + 1 for video in self.videos], np.int64)
         visits = np.array([len(video) // span if by_length else 1 for video in self.videos])
-        self._test = self.test_clips = None
+        self._test = None
         with tf.device("CPU"):  # where tf.data runs
             self._starts = tf.constant(starts)
             self._visited = tf.constant(np.repeat(np.arange(len(visits), dtype=np.int64), visits))
@@ -224,8 +222,8 @@ def divide(videos: Sequence[StoredVideo], held_out: Sequence[str]) -> dict[str, 
 def _all_windows(starts: np.ndarray, visits: np.ndarray) -> np.ndarray:
     """Return (video, first frame) of every window once, in a fixed random order: int64 [windows, 2].
 
-    The order visits the videos in epochs as in training, as long as they have windows left, so that the first windows
-    come from all videos. A video has starts[v] windows, visits[v] of them per epoch.
+    Video v has starts[v] windows. As in training, each epoch visits it visits[v] times while it has windows left, so
+    the first windows come from all videos.
     """
     random = np.random.RandomState(0)  # NumPy never changes the numbers that RandomState draws
     video = np.repeat(np.arange(len(starts)), starts)
@@ -233,18 +231,6 @@ def _all_windows(starts: np.ndarray, visits: np.ndarray) -> np.ndarray:
     shuffled = start[np.lexsort((random.rand(len(video)), video))]
     epoch = start // visits[video]
     return np.stack([video, shuffled], axis=1)[np.lexsort((random.rand(len(video)), epoch))]
-
-
-def _too_short(videos: Sequence[StoredVideo], config: Config, split: str, span: int) -> str:
-    if not videos:
-        return f"the {split} split of data_dir {config.data_dir} has no videos; add some"
-    longest = max(len(video) for video in videos)
-    flags = "--n_eval" if split == "test" else "--n_past or --n_future"
-    stride = f" at --frame_stride={config.frame_stride}" if config.frame_stride > 1 else ""
-    return (
-        f"the {split} split of data_dir {config.data_dir} has no video that is long enough: a clip spans {span} "
-        f"frames{stride}, the longest video has {longest}; lower {flags} or add longer videos"
-    )
 
 
 # tf.data calls `Windows._read` from its own threads. A call that starts while the interpreter shuts down never gets
