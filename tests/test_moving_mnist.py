@@ -78,7 +78,7 @@ def test_positions_are_uniform_at_first_and_wall_hits_as_frequent_as_by_the_rule
 
 
 @pytest.mark.parametrize(
-    ("num_digits", "image_width", "digit_size"), [(1, 32, 16), (2, 64, 32), (3, 32, 31), (4, 32, 5), (2, 128, 32)]
+    ("num_digits", "image_width", "digit_size"), [(1, 32, 16), (2, 64, 32), (3, 32, 31), (4, 32, 5)]
 )
 def test_frames_are_the_clipped_sum_of_the_digits_at_their_positions(num_digits, image_width, digit_size):
     config = SMALL.replace(num_digits=num_digits, image_width=image_width, digit_size=digit_size)
@@ -104,21 +104,18 @@ def test_eager_graph_and_xla_draw_the_same_clips(motion):
     np.testing.assert_array_equal(generator.frames(batch), eager[0])
 
 
-def test_a_clip_depends_neither_on_its_batch_nor_in_its_first_frames_on_its_length():
+def test_a_clip_depends_neither_on_its_batch_nor_on_its_length_and_in_training_only_on_the_seed():
     clips = MovingMNIST(SMALL, "test").frames(indices(5)).numpy()
     assert clips.shape == (5, 20, 32, 32, 1) and len({clip.tobytes() for clip in clips}) == 5
     short = MovingMNIST(SMALL.replace(n_eval=9), "test").frames(tf.constant([3, 0], tf.int64))
     np.testing.assert_array_equal(clips[[3, 0], :9], short)
+    for split, same in (("train", False), ("validation", True), ("test", True)):
+        configs = SMALL, SMALL.replace(seed=2**31 - 1)
+        frames, others = (MovingMNIST(config, split).frames(indices(2)).numpy() for config in configs)
+        assert [np.array_equal(a, b) for a, b in zip(frames, others, strict=True)] == [same] * 2
 
 
-@pytest.mark.parametrize(("split", "same"), [("train", False), ("validation", True), ("test", True)])
-def test_only_training_clips_follow_the_seed(split, same):
-    configs = SMALL, SMALL.replace(seed=2**31 - 1)
-    frames, others = (MovingMNIST(config, split).frames(indices(5)).numpy() for config in configs)
-    assert [np.array_equal(a, b) for a, b in zip(frames, others, strict=True)] == [same] * 5
-
-
-@pytest.mark.parametrize("draws", [1, 11, 130])
+@pytest.mark.parametrize("draws", [1, 130])
 def test_a_row_of_bits_equals_tensorflows_philox(draws):
     seeds = np.random.default_rng(draws).integers(-(2**63), 2**63 - 1, [5, 2], dtype=np.int64)
     seeds[0] = [0, 0]

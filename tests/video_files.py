@@ -1,4 +1,4 @@
-"""Small videos in the formats that people and publishers have, for the tests."""
+"""Write small videos in the formats that people and publishers use."""
 
 import os
 
@@ -17,7 +17,7 @@ CODECS = {
 
 
 def frames(count, width=64, height=48, seed=0):
-    """Smooth colours that move, with the frame's number to be read from the brightness: uint8 [T, H, W, 3]."""
+    """Return smooth colours that move and get brighter from frame to frame: uint8 [T, H, W, 3]."""
     t, y, x = np.mgrid[:count, :height, :width].astype(np.float64)
     phase = np.random.default_rng(seed).random(3) * 6
     waves = [np.sin(x / 9 + t / 5 + phase[c]) * np.cos(y / 7 - phase[c]) for c in range(3)]
@@ -26,7 +26,7 @@ def frames(count, width=64, height=48, seed=0):
 
 
 def write_video(path, video, rotation=0, faststart=False, title=""):
-    """Encodes uint8 [T, H, W, 3] by the codec of the path's ending, 25 frames a second."""
+    """Encode uint8 [T, H, W, 3] with the codec of the path's ending, at 25 frames per second."""
     path = os.fspath(path)
     codec, pixels = CODECS[os.path.splitext(path)[1]]
     with av.open(path, "w", options={"movflags": "faststart"} if faststart else {}) as container:
@@ -45,10 +45,9 @@ def write_video(path, video, rotation=0, faststart=False, title=""):
 
 
 def write_kth(folder, name, count, sequences=None, **options):
-    """An AVI as the KTH actions have it, 160x120, and its line in 00sequences.txt where sequences are given."""
+    """Write an AVI of the KTH actions, 160x120, and if there are sequences its line in 00sequences.txt."""
     folder.mkdir(parents=True, exist_ok=True)
-    options = {"width": 160, "height": 120, **options}
-    write_video(folder / f"{name}_uncomp.avi", frames(count, **options))
+    write_video(folder / f"{name}_uncomp.avi", frames(count, width=160, height=120, **options))
     if sequences:
         with open(folder / "00sequences.txt", "a", encoding="latin-1", newline="") as file:
             pairs = ", ".join(f"{first}-{last}" for first, last in sequences)
@@ -56,30 +55,25 @@ def write_kth(folder, name, count, sequences=None, **options):
 
 
 def bair_example(video, **changes):
-    """The record of a trajectory, uint8 [30, 64, 64, 3], as published; changes replace features or take them out."""
-    features = {}
-    for t, frame in enumerate(video):
-        features[f"{t}/image_main/encoded"] = [frame[::-1].tobytes()]
-        features[f"{t}/image_aux1/encoded"] = [frame.tobytes()]
-        features[f"{t}/action"] = [0.5] * 4
-        features[f"{t}/endeffector_pos"] = [0.25] * 3
-    features |= changes
-    return example({name: values for name, values in features.items() if values is not None})
+    """Return the record of a trajectory, uint8 [30, 64, 64, 3], as published.
 
-
-def example(features):
-    """A serialized tf.train.Example of {name: list of bytes, floats or integers}."""
-    kinds = {bytes: ("bytes_list", tf.train.BytesList), float: ("float_list", tf.train.FloatList)}
-    kinds |= {int: ("int64_list", tf.train.Int64List)}
-    made = {}
-    for name, values in features.items():
-        kind, cls = kinds[type(values[0])]
-        made[name] = tf.train.Feature(**{kind: cls(value=values)})
+    Changes are lists of bytes by feature; None removes the feature.
+    """
+    features = {f"{t}/image_main/encoded": [frame[::-1].tobytes()] for t, frame in enumerate(video)}
+    features |= {f"{t}/image_aux1/encoded": [frame.tobytes()] for t, frame in enumerate(video)}
+    made = {
+        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+        for name, values in (features | changes).items()
+        if values is not None
+    }
+    for t in range(len(video)):
+        for name, size in (("action", 4), ("endeffector_pos", 3)):
+            made[f"{t}/{name}"] = tf.train.Feature(float_list=tf.train.FloatList(value=[0.5] * size))
     return tf.train.Example(features=tf.train.Features(feature=made)).SerializeToString()
 
 
 def write_records(path, records):
-    """A TFRecord file."""
+    """Write a TFRecord file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(os.fspath(path)) as writer:
         for record in records:
