@@ -8,6 +8,7 @@ With code maps, `SVG(recurrence="conv")`, each LSTM layer is convolutional, h an
 remains a vector.
 """
 
+import functools
 import math
 
 import keras
@@ -42,14 +43,15 @@ class LSTM(Configured):
         super().__init__({"units": units, "unroll": unroll}, seed=seed, **{"dtype": "float32", **kwargs})
         self.units = units
         self.unroll = unroll
-        self._seed = seed
+        # Keras saves a SeedGenerator that is an attribute among the weights, so a function holds it.
+        self._uniform = functools.partial(keras.initializers.RandomUniform, seed=seed)
 
     def build(self, input_shape):
         self._add_weights([input_shape[-1], 4 * self.units], [self.units, 4 * self.units])
 
     def _add_weights(self, kernel: list[int], recurrent_kernel: list[int]) -> None:
         bound = 1.0 / math.sqrt(math.prod(recurrent_kernel[:-1]))
-        uniform = keras.initializers.RandomUniform(-bound, bound, seed=self._seed)
+        uniform = self._uniform(-bound, bound)
         self.kernel = self.add_weight(shape=kernel, initializer=uniform, name="kernel")
         self.recurrent_kernel = self.add_weight(shape=recurrent_kernel, initializer=uniform, name="recurrent_kernel")
         self.bias = self.add_weight(shape=kernel[-1:], initializer=uniform, name="bias")
