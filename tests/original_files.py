@@ -53,10 +53,10 @@ def write_file(path, networks=None, options=OPTIONS):
 
 
 def put(network, key, array):
-    """A change of networks, {name: {key: array}}: replace a tensor."""
+    """Return a function that replaces a tensor of networks, {name: {key: array}}."""
     return lambda networks: networks[network].update({key: array})
 
 
 def drop(network, key):
-    """A change of networks: remove a tensor."""
+    """Return a function that removes a tensor of networks."""
     return lambda networks: networks[network].pop(key)

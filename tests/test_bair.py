@@ -46,7 +46,7 @@ def config(published, tmp_path):
 
 
 def check_clips(clips):
-    """Compare clips of any trajectories with the pixels that were written."""
+    """Compare clips of any trajectories with the pixels written."""
     for clip in clips:
         start = clip[0, 0, 0, 1]
         np.testing.assert_array_equal(clip, trajectory(int(clip[0, 0, 0, 0]))[start : start + len(clip)])
@@ -129,8 +129,9 @@ def test_a_cut_file_gives_the_trajectories_before_the_cut(published, tmp_path):
 
 
 def test_a_wrong_folder_names_the_expected_files(tmp_path):
+    config = CONFIG.replace(data_dir=str(tmp_path))
     with pytest.raises(DataError, match=r"neither train/\*\.tfrecords nor a prepared bair_robot_pushing.*\.tar"):
-        BAIR(CONFIG.replace(data_dir=str(tmp_path)), "train")
+        BAIR(config, "train")
     write(tmp_path, "train", "traj_0_to_0.tfrecords", [1])
     with pytest.raises(DataError, match=r"has no test/\*\.tfrecords"):
-        BAIR(CONFIG.replace(data_dir=str(tmp_path)), "test")
+        BAIR(config, "test")

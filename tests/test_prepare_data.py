@@ -76,9 +76,8 @@ def test_the_command_prepares_describes_and_fails_on_a_missing_split(tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"kth_train.png", "kth_validation.png"}
 
 
-def test_generated_clips_are_described_too(tmp_path):
-    config = Config(digits="embedded", digit_size=16, image_width=32, n_past=2, n_future=3, n_eval=8)
-    text, complete = description.describe(config, str(tmp_path))
+def test_generated_clips_are_described_too(tmp_path, small):
+    text, complete = description.describe(small(), str(tmp_path))
     assert complete and "clips are generated; pixels 0 to 255" in text
 
 

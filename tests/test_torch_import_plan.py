@@ -63,12 +63,7 @@ def test_without_options_the_flags_must_say_what_cannot_be_guessed(plan, refusal
 
 @pytest.mark.parametrize(
     ("option", "value", "field", "found"),
-    [
-        ("g_dim", 9, "g_dim", 8),
-        ("image_width", 64, "image_width", 32),
-        ("model", "vgg", "backbone", "dcgan"),
-        ("predictor_rnn_layers", 1, "predictor_layers", 2),
-    ],
+    [("g_dim", 9, "g_dim", 8), ("image_width", 64, "image_width", 32), ("model", "vgg", "backbone", "dcgan")],
 )
 def test_options_that_contradict_the_weights_are_refused(refusal, option, value, field, found):
     message = refusal(options={**OPTIONS, option: value})
@@ -91,16 +86,13 @@ def test_options_that_make_no_run_are_refused(refusal, options):
     ("change", "message"),
     [
         (lambda n: n.pop("decoder"), "it has 'encoder', 'frame_predictor', 'posterior', 'prior', 'opt', but no netw"),
-        (lambda n: n.pop("posterior"), "but no network posterior"),
         (lambda n: n.clear(), "but no network encoder"),
         (lambda n: [n.pop("posterior"), n.pop("prior")], "its frame_predictor has 11 inputs, more than g_dim=8"),
         (drop("encoder", "c1.main.0.weight"), "its encoder has neither encoder.c1.main.0.weight nor encoder.c1."),
         (drop("encoder", "c3.main.0.weight"), "the tensor encoder.c3.0.weight is missing"),
         (drop("prior", "lstm.0.weight_ih"), "the tensor prior.lstm.0.weight_ih is missing"),
-        (drop("posterior", "mu_net.weight"), "the tensor posterior.mu_net.weight is missing"),
         (put("encoder", "c1.main.0.weight", np.zeros(3, "f4")), "shape (3,); it must have 4 dimensions"),
         (put("encoder", "c1.main.0.bias", np.zeros(4, int)), "'encoder.c1.main.0.bias' is of type int64; it must"),
-        (put("decoder", "upc1.0.bias", np.full(16, np.nan)), "decoder.upc1.0.bias has values that are not finite"),
         (put("decoder", "upc1.0.bias", np.full(16, 1e300)), "decoder.upc1.0.bias has values that are not finite"),
     ],
 )

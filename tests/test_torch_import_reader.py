@@ -3,7 +3,6 @@
 import os
 import pickle
 import struct
-import tracemalloc
 import zipfile
 
 import numpy as np
@@ -21,12 +20,14 @@ FLOATS = Name("torch", "FloatStorage")
 STORAGE = Persistent(("storage", FLOATS, "0", "cpu", 6, None))
 
 
+def archive(code, compression=zipfile.ZIP_STORED, **members):
+    return torch_files.zipped({"archive/data.pkl": code, **members}, compression)
+
+
 def refusal(tmp_path, content):
     """Return the error message of reading these bytes, or a pickle of this value."""
     path = tmp_path / "model.pth"
-    path.write_bytes(
-        content if isinstance(content, bytes) else torch_files.zipped({"archive/data.pkl": pickled(content)})
-    )
+    path.write_bytes(content if isinstance(content, bytes) else archive(pickled(content)))
     with pytest.raises(TorchFileError) as error:
         read(path)
     text = str(error.value)
@@ -34,8 +35,8 @@ def refusal(tmp_path, content):
     return text
 
 
-def read_tensors(tmp_path, file, tensors, form="zip"):
-    return read(file.write(tmp_path / "model.pth", {"w": ordered(tensors)}, form))["w"]
+def read_tensors(tmp_path, file, tensors):
+    return read(file.write(tmp_path / "model.pth", {"w": ordered(tensors)}, "zip"))["w"]
 
 
 # Intact files.
@@ -48,15 +49,13 @@ def test_modules_and_options_become_dictionaries(tmp_path, form):
     torch_files.assert_same(read(file.write(tmp_path / "m.pth", root, form)), expected)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_dtype_is_read_bit_for_bit(tmp_path, form):
+def test_every_dtype_is_read_bit_for_bit(tmp_path):
     file, values = TorchFile(), np.random.default_rng(1).standard_normal((3, 5)) * 50
     arrays = {name: values.astype(name) for name in torch_files.KINDS}
-    torch_files.assert_same(read_tensors(tmp_path, file, {n: file.tensor(a) for n, a in arrays.items()}, form), arrays)
+    torch_files.assert_same(read_tensors(tmp_path, file, {n: file.tensor(a) for n, a in arrays.items()}), arrays)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_views_of_one_storage_keep_offset_shape_and_strides(tmp_path, form):
+def test_views_of_one_storage_keep_offset_shape_and_strides(tmp_path):
     file, numbers = TorchFile(), np.arange(24, dtype=np.float32)
     storage = file.storage(numbers)
     views = {
@@ -67,9 +66,7 @@ def test_views_of_one_storage_keep_offset_shape_and_strides(tmp_path, form):
         "single": ((1, 2), (24, 1), 0, numbers[None, :2]),
     }
     tensors = {name: file.tensor(numbers, *view[:3], storage=storage) for name, view in views.items()}
-    torch_files.assert_same(
-        read_tensors(tmp_path, file, tensors, form), {name: view[3] for name, view in views.items()}
-    )
+    torch_files.assert_same(read_tensors(tmp_path, file, tensors), {name: view[3] for name, view in views.items()})
 
 
 def test_files_of_old_versions_are_read(tmp_path):
@@ -121,25 +118,10 @@ def test_payloads_that_run_under_pythons_unpickler_do_nothing(tmp_path):
 
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         code = pickle.dumps({"encoder": Payload()}, protocol)
-        refusal(tmp_path, torch_files.zipped({"archive/data.pkl": code}))
+        refusal(tmp_path, archive(code))
         assert not marker.exists()
         pickle.loads(code)  # the payload works
         marker.rmdir()
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_payload_anywhere_in_a_checkpoint_is_refused(tmp_path, form):
-    file, marker = TorchFile(), tmp_path / "ran"
-    payload = Call(Name("posix", "system"), (f"touch {marker}",))
-    for value in (
-        torch_files.module("models.lstm.lstm", {"w": file.tensor(np.zeros(2, np.float32))}, hidden=payload),
-        New(NAMESPACE, {"lr": payload}),
-        Persistent(("storage", payload, "0", "cpu", 1, None)),
-        New(Persistent(("module", Name("posix", "system"), "", ""))),
-        Call(Name("torch._utils", "_rebuild_parameter"), (payload, True)),
-    ):
-        assert "it refers to 'posix.system'" in refusal(tmp_path, getattr(file, form)({"encoder": value}))
-    assert not marker.exists()
 
 
 @pytest.mark.parametrize(
@@ -204,7 +186,7 @@ REFERENCES = [
     ],
 )
 def test_tensors_and_storages_that_do_not_fit_are_refused(tmp_path, value):
-    refusal(tmp_path, torch_files.zipped({"archive/data.pkl": pickled(value), "archive/data/0": bytes(24)}))
+    refusal(tmp_path, archive(pickled(value), **{"archive/data/0": bytes(24)}))
 
 
 # Damaged files.
@@ -213,33 +195,26 @@ def test_tensors_and_storages_that_do_not_fit_are_refused(tmp_path, value):
 @pytest.mark.parametrize("form", FORMS)
 def test_every_truncation_is_refused(tmp_path, form):
     file = TorchFile()
-    root = {"prior": {"w": file.tensor(np.arange(3, dtype=np.float32)), "n": file.tensor(np.array(7))}}
-    content = getattr(file, form)(root)
+    content = getattr(file, form)({"prior": {"w": file.tensor(np.arange(3, dtype=np.float32))}})
     for length in range(len(content)):
         refusal(tmp_path, content[:length])
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_flipped_bytes_end_in_an_error_or_a_tree_in_little_memory(tmp_path, form):
+def test_flipped_bytes_end_in_an_error_or_a_tree(tmp_path, form):
     file = TorchFile()
     content, path = getattr(file, form)(torch_files.small_checkpoint(file)[0]), tmp_path / "model.pth"
-    rng, outcomes = np.random.default_rng(2), {"read": 0, "refused": 0}
-    tracemalloc.start()
-    try:
-        for trial in range(600):
-            damaged = bytearray(content)
-            for position in rng.integers(0, len(content), 1 + trial % 3):
-                damaged[position] ^= int(rng.integers(1, 256))
-            path.write_bytes(damaged)
-            try:
-                read(path)
-                outcomes["read"] += 1
-            except TorchFileError:
-                outcomes["refused"] += 1
-        assert tracemalloc.get_traced_memory()[1] < 2**23
-    finally:
-        tracemalloc.stop()
-    assert min(outcomes.values()) > 0
+    rng, refused = np.random.default_rng(2), 0
+    for trial in range(200):
+        damaged = bytearray(content)
+        for position in rng.integers(0, len(content), 1 + trial % 3):
+            damaged[position] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            read(path)
+        except TorchFileError:
+            refused += 1
+    assert 0 < refused < 200
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"hello" * 20, pickled({"encoder": 1}), bytes(4096)])
@@ -251,19 +226,14 @@ def stream(root, keys, tail):
     return b"".join(pickled(value) for value in (torch_files.STREAM_MAGIC, 1001, {}, root, keys)) + tail
 
 
-@pytest.mark.parametrize("numel", [3, 2**28, 2**40, 2**62])
+@pytest.mark.parametrize("numel", [3, 2**40])
 @pytest.mark.parametrize("form", FORMS)
 def test_a_storage_larger_than_the_file_is_not_allocated(tmp_path, numel, form):
     file = TorchFile()
     storage = file.storage(np.zeros(2, np.float32), numel=numel)
     root = {"encoder": {"w": file.tensor(None, (2,), (1,), storage=storage)}}
     content = file.zip(root) if form == "zip" else stream(root, ["0"], struct.pack("<q", numel) + bytes(8))
-    tracemalloc.start()
-    try:
-        assert "its storage '0'" in refusal(tmp_path, content)
-        assert tracemalloc.get_traced_memory()[1] < 2**22
-    finally:
-        tracemalloc.stop()
+    assert "its storage '0'" in refusal(tmp_path, content)
 
 
 @pytest.mark.parametrize(("keys", "count"), [(["0"], 1), (["0"], -1), ([], 2), (["1"], 2), (["0", "0"], 2), (0, 2)])
@@ -272,19 +242,14 @@ def test_a_stream_that_contradicts_itself_is_refused(tmp_path, keys, count):
     refusal(tmp_path, stream(root, keys, struct.pack("<q", count) + bytes(8)))
 
 
-def archive(code, compression=zipfile.ZIP_STORED, **members):
-    return torch_files.zipped({"archive/data.pkl": code, **members}, compression)
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (torch_files.zipped({"archive/x": b""}), "a zip archive with 0 data.pkl"),
-        (archive(pickled({}), **{"other/data.pkl": pickled({})}), "a zip archive with 2 data.pkl"),
         (archive(pickled({}), zipfile.ZIP_DEFLATED), "compressed"),
         (archive(b"\x80\x02r\xff\xff\xff\x7f."), "memo index 2147483647"),
-        (archive(b"\x80\x02X\xff\xff\xff\xffx."), "damaged"),
         (archive(pickled({})).replace(b"}(u", b"}(t"), "Bad CRC-32"),
+        (archive(pickled({}), **{"archive/byteorder": b"big"}), "its numbers are not little-endian"),
     ],
 )
 def test_damaged_archives_are_refused(tmp_path, content, words):

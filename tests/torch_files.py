@@ -4,7 +4,7 @@ import io
 import pickle
 import struct
 import zipfile
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 
@@ -16,39 +16,11 @@ KINDS = {
 }  # fmt: skip
 
 
-class Name(NamedTuple):
-    """A class or function, by name."""
-
-    module: str
-    name: str
-
-
-class Call(NamedTuple):
-    """function(*args), then its state if there is one."""
-
-    function: object
-    args: object
-    state: object = None
-
-
-class New(NamedTuple):
-    """An object of a class with its state."""
-
-    cls: object
-    state: object = None
-
-
-class Persistent(NamedTuple):
-    """A persistent id."""
-
-    value: object
-
-
-class Raw(NamedTuple):
-    """Opcodes."""
-
-    code: bytes
-
+Name = namedtuple("Name", "module name")  # a class or function
+Call = namedtuple("Call", "function args state", defaults=[None])  # function(*args), then its state if there is one
+New = namedtuple("New", "cls state", defaults=[None])  # an object of a class with its state
+Persistent = namedtuple("Persistent", "value")  # a persistent id
+Raw = namedtuple("Raw", "code")  # opcodes
 
 ORDERED_DICT = Name("collections", "OrderedDict")
 NAMESPACE = Name("argparse", "Namespace")
@@ -85,12 +57,12 @@ def pickled(value):
 
 
 def ordered(items):
-    """An OrderedDict as Python 3 writes it."""
+    """Return an OrderedDict as Python 3 writes it."""
     return Raw(encode(Call(ORDERED_DICT, ())) + (encode(items)[1:] if items else b""))
 
 
 def module(name, parameters=None, buffers=None, modules=None, **attributes):
-    """A torch.nn.Module of class `name`."""
+    """Return a torch.nn.Module of class `name`."""
     folder, cls = name.rsplit(".", 1)
     parts = {"_parameters": parameters, "_buffers": buffers, "_modules": modules}
     return New(Name(folder, cls), {**{key: ordered(part or {}) for key, part in parts.items()}, **attributes})
@@ -103,14 +75,13 @@ class TorchFile:
         self.storages = {}
 
     def storage(self, array, location="cpu", numel=None):
-        """A storage with the numbers of an array."""
         key = str(len(self.storages))
         self.storages[key] = np.ascontiguousarray(array).reshape(-1)
         numel = self.storages[key].size if numel is None else numel
         return Persistent(("storage", Name("torch", KINDS[array.dtype.name]), key, location, numel, None))
 
     def tensor(self, array, shape=None, strides=None, offset=0, storage=None, **options):
-        """A tensor as PyTorch 0.4 and later writes it."""
+        """Return a tensor as PyTorch 0.4 and later writes it."""
         storage = storage or self.storage(array, **options)
         shape = array.shape if shape is None else shape
         strides = tuple(s // array.itemsize for s in array.strides) if strides is None else strides
@@ -118,7 +89,7 @@ class TorchFile:
         return Call(Name("torch._utils", "_rebuild_tensor_v2"), args)
 
     def parameter(self, array, **options):
-        """A parameter as PyTorch 1.0 and later writes it."""
+        """Return a parameter as PyTorch 1.0 and later writes it."""
         return Call(Name("torch._utils", "_rebuild_parameter"), (self.tensor(array, **options), True, ordered({})))
 
     def stream(self, root):
@@ -138,7 +109,7 @@ class TorchFile:
         return zipped(members)
 
     def write(self, path, root, form):
-        """Write the file at path in form 'stream' or 'zip' and return the path."""
+        """Write the file in form 'stream' or 'zip' and return its path."""
         path.write_bytes(getattr(self, form)(root))
         return path
 

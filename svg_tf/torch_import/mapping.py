@@ -20,10 +20,7 @@ Convert = Callable[[np.ndarray], np.ndarray]
 
 
 class Weight(NamedTuple):
-    """Variables and PyTorch tensors that hold the same numbers, with the functions that convert them.
-
-    Usually one of each. A skip convolution has two variables and one tensor, the bias of an LSTM the reverse.
-    """
+    """Variables and PyTorch tensors of the same numbers: one each, except in skip convolutions and LSTM biases."""
 
     variables: list[keras.Variable]
     keys: list[str]
@@ -32,19 +29,14 @@ class Weight(NamedTuple):
 
 
 def assign_torch_weights(model: SVG, tensors: Mapping[str, np.ndarray]) -> None:
-    """Set all weights and batch statistics of a model from PyTorch tensors.
-
-    Args:
-        model: the model.
-        tensors: float arrays by `module.key`, in PyTorch's layout; `num_batches_tracked` is ignored.
+    """Set all weights and batch statistics of a model from PyTorch tensors by `module.key`.
 
     Raises:
         ValueError: a tensor is missing, unknown or of another shape; no weight was changed.
     """
     expected = torch_weights(model)
     for key in sorted(set(expected) ^ set(tensors)):
-        if not key.endswith("num_batches_tracked"):
-            raise ValueError(f"the tensor {key} {'is missing' if key in expected else 'does not exist in this model'}")
+        raise ValueError(f"the tensor {key} {'is missing' if key in expected else 'does not exist in this model'}")
     for key, array in expected.items():
         if tensors[key].shape != array.shape:
             raise ValueError(f"the tensor {key} has shape {tensors[key].shape}; the model's has {array.shape}")

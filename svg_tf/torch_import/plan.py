@@ -30,19 +30,12 @@ _LOCAL_FIELDS = ("run_dir", "data_dir", "cache_dir", "jit_compile", "mixed_preci
 
 
 class Plan(NamedTuple):
-    """A run to create.
-
-    Attributes:
-        path: the checkpoint file.
-        config: configuration of the run.
-        sources: `weights`, `options` or `flags` for each field of `config` that does not have its default.
-        tensors: all weights and batch statistics, float32.
-    """
+    """A run to create from the checkpoint file `path`."""
 
     path: str
     config: Config
-    sources: dict[str, str]
-    tensors: Tensors
+    sources: dict[str, str]  # weights, options or flags for each field of config that does not have its default
+    tensors: Tensors  # all weights and batch statistics, float32
 
 
 def plan_import(path: str, run_dir: str, flags: Mapping[str, Any]) -> Plan:
@@ -77,7 +70,7 @@ def plan_import(path: str, run_dir: str, flags: Mapping[str, Any]) -> Plan:
 
 
 def options_of(config: Config) -> dict[str, Any]:
-    """Return a configuration as options, under the authors' names where they have one."""
+    """Return a configuration as options, with the authors' names where they have one."""
     fields = dataclasses.asdict(config)
     options = {_OPTION_NAMES.get(name, name): value for name, value in fields.items() if name not in _LOCAL_FIELDS}
     return {**options, "last_frame_skip": config.skip_frame == "every"}

@@ -2,9 +2,9 @@
 
 There are two formats. Both hold a pickle, in which tensors are views of storages named by keys, and the raw storages.
 
-* Zip archive, PyTorch 1.6 and later. In one folder: `data.pkl` and `data/KEY` for each storage, little-endian.
+* Zip archive, PyTorch 1.6 and later. In one folder: `data.pkl`, `data/KEY` for each storage, and `byteorder`.
 * Stream, PyTorch 0.3 to 1.5. Five pickles: magic number, protocol version, system information, the object, and the
-  list of storage keys. Then each storage: int64 element count and the elements, little-endian.
+  list of storage keys. Then each storage: int64 element count and the elements, always little-endian.
 """
 
 import io
@@ -29,7 +29,7 @@ def read(path: str | os.PathLike[str]) -> Any:
         dictionary, another object the dictionary of its attributes, a class the text `<class>`.
 
     Raises:
-        TorchFileError: the file is of another format, damaged, or refers to a name that is not allowed.
+        TorchFileError: the file is of another format, damaged, big-endian, or refers to a name that is not allowed.
         OSError: the file cannot be opened.
     """
     with open(path, "rb") as file:
@@ -78,6 +78,8 @@ def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
         # Stored members are as large as their share of the file, so a small file cannot unpack to a large one.
         if any(member.compress_type != zipfile.ZIP_STORED or member.file_size > size for member in members.values()):
             raise TorchFileError("its zip archive is compressed or damaged; PyTorch writes it uncompressed")
+        if "byteorder" in members and archive.read(members["byteorder"]) != b"little":  # missing before PyTorch 2.1
+            raise TorchFileError("its numbers are not little-endian; save it on a little-endian machine")
         root, described = unpickle(io.BytesIO(archive.read(members["data.pkl"])))
         storages = {}
         for key, storage in described.items():
