@@ -1,4 +1,4 @@
-"""Reads the Markdown pages: fenced blocks, command lines, links and code spans."""
+"""Read the Markdown pages: fenced blocks, command lines, links and code spans."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ _EXPORTS = {"client": "serve_client", "saved_model": "export_saved_model", "tfli
 
 
 class Command(NamedTuple):
-    """A command of ours: the module that runs it and its arguments."""
+    """A command: the module that runs it and its arguments."""
 
     module: str
     arguments: tuple[str, ...]
@@ -39,7 +39,7 @@ def spans(page):
 
 
 def commands(page, with_spans=False):
-    """Return our commands in the page's blocks of shell or YAML, in order, and optionally those in code spans."""
+    """Return the commands in the page's blocks of shell or YAML, in order, and optionally those in code spans."""
     texts = [text for language, text in blocks(page) if language in ("bash", "yaml")]
     texts += [span for span in spans(page) if with_spans and not re.search(r"[A-Z]{3}|\.\.\.", span)]
     found = []

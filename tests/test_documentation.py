@@ -20,7 +20,7 @@ CURRENT = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which names
 
 @functools.cache
 def documented():
-    """{module: its command lines in the pages}"""
+    """Return {module: its command lines in the pages}."""
     lines = {module: [] for module in MODULES}
     for page in PAGES:
         for command in documents.commands(page, with_spans=True):
@@ -31,7 +31,7 @@ def documented():
 
 @functools.cache
 def described(module):
-    """See command_flags.py; the lines are those of the pages."""
+    """Return the flags of a command and the errors of its command lines in the pages; see command_flags.py."""
     command = [sys.executable, str(ROOT / "tests" / "command_flags.py"), module]
     lines, environment = json.dumps(documented()[module]), {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, input=lines, capture_output=True, text=True, env=environment, timeout=120)
@@ -39,12 +39,9 @@ def described(module):
     return json.loads(done.stdout)
 
 
-def test_documented_commands_exist():
-    assert set(documented()) == set(MODULES)
-
-
 @pytest.mark.parametrize("module", MODULES)
 def test_documented_flags_are_valid(module):
+    assert set(documented()) == set(MODULES), "a page shows a command that does not exist"
     lines = documented()[module]
     assert lines, "no page shows this command"
     errors = zip(lines, described(module)["errors"], strict=True)
@@ -74,22 +71,19 @@ def test_links_lead_somewhere(page):
 
 
 @functools.cache
-def _source():
-    return "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("svg_tf/**/*.py"))
-
-
-@functools.cache
-def _tree():
+def _tracked_and_source():
     done = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT)
-    return done.stdout.split() or [file.relative_to(ROOT).as_posix() for file in ROOT.rglob("*") if file.is_file()]
+    tracked = done.stdout.split() or [file.relative_to(ROOT).as_posix() for file in ROOT.rglob("*") if file.is_file()]
+    return tracked, "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("svg_tf/**/*.py"))
 
 
 @pytest.mark.parametrize("page", CURRENT, ids=name_of)
 def test_source_files_in_the_text_exist(page):
+    tracked, source = _tracked_and_source()
     for span in documents.spans(page):
         for path in re.findall(r"(?<![\w./<*-])[\w.][\w./-]*\.(?:py|md|flags|yml)\b", span):
-            exists = any(f"/{file}".endswith(f"/{path}") for file in _tree())
-            assert exists or f'"{path}"' in _source(), f"{path} neither exists nor is written"
+            exists = any(f"/{file}".endswith(f"/{path}") for file in tracked)
+            assert exists or f'"{path}"' in source, f"{path} neither exists nor is written"
         if re.fullmatch(r"(bin|docs|export|svg_tf|tests|benchmarks|\.ci)/[\w./]*", span):
             assert (ROOT / span).exists(), f"{span} does not exist"
 
@@ -114,11 +108,6 @@ def test_targets_of_make_and_extras_exist():
             assert re.search(rf"^{target}:", make, re.M), f"{name_of(page)}: make {target}"
         for extra in re.findall(r"(?:\.|svg_tf)\[(\w+)\]'", text):
             assert f'"{extra}": ' in setup.split("extras_require", 1)[1], f"{name_of(page)}: extra {extra}"
-
-
-def test_code_says_to_install_from_the_checkout():
-    for file in [*PAGES, *ROOT.glob("svg_tf/**/*.py"), *ROOT.glob("benchmarks/*.py")]:
-        assert "svg_tf[" not in file.read_text(encoding="utf-8"), f"{file}: the package is not on the index"
 
 
 def test_the_readme_is_short_and_its_python_too():

@@ -28,7 +28,7 @@ SHORTER = {
 
 
 def _runnable(command):
-    """Return whether the command needs no server, no network and no other process."""
+    """Return whether the command needs no server, network or other process."""
     blocked = {"--strategy=multi_worker", "--download", "--help"}
     others = ("svg_tf.cli.serve_client", "svg_tf.cli.export_playground")
     return command.module not in others and not blocked & set(command.arguments)
@@ -36,7 +36,7 @@ def _runnable(command):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with data and with the runs that the pages mention."""
+    """Make a folder with data and with the runs that the pages mention."""
     made = tmp_path_factory.mktemp("project")
     documented_data.write(made)
     for recipe in ("demo", "smmnist"):
@@ -49,19 +49,11 @@ def run(folder, command):
     words = [*command.arguments, *SHORTER.get(command.module, "").split()]
     for place in documented_data.PLACES:
         words = [word.replace(f"={place}", f"={folder}{place}") for word in words]
-    if command.module == "benchmarks.__main__":
-        program = ["benchmarks"]
-    else:
-        program = ["svg_tf", command.module.rsplit(".", 1)[1].replace("_", "-")]
-    done = subprocess.run(
-        [sys.executable, "-m", *program, *words],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=900,
-    )
-    assert done.returncode == 0, f"{' '.join([*program, *words])}\n{done.stdout}\n{done.stderr}"
+    name = command.module.rsplit(".", 1)[1].replace("_", "-")
+    program = ["benchmarks"] if command.module == "benchmarks.__main__" else ["svg_tf", name]
+    environment, line = {**os.environ, "PYTHONPATH": str(ROOT)}, [sys.executable, "-m", *program, *words]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=folder, env=environment, timeout=900)
+    assert done.returncode == 0, f"{' '.join(line)}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if documents.commands(page)], ids=name_of)
