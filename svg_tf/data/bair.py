@@ -79,11 +79,7 @@ def trajectories(config: Config, part: str) -> Collection:
 
 
 def published(config: Config, part: str) -> tuple[str, list[str]]:
-    """Return the folder and TFRecord files of a part as published; no files if data_dir does not have them.
-
-    Raises:
-        DataError: data_dir is not a folder, or has only the other part.
-    """
+    """Return the folder and TFRecord files of a part as published; no files if data_dir does not have them."""
     if not config.data_dir:
         return "", []
     top = cache.data_folder(config, _EXPECTED)

@@ -54,13 +54,7 @@ def writing(folder: str) -> Iterator[None]:
 
 
 def report_skipped(folder: str, faults: dict[str, str], total: int) -> str:
-    """Write the list of skipped files, log a warning if it changed, and return its path.
-
-    Args:
-        folder: the cache folder.
-        faults: {path relative to the data folder: reason}.
-        total: number of files, including skipped ones.
-    """
+    """Write the list of skipped files into the cache folder, log a warning if it changed, and return its path."""
     path = os.path.join(folder, "skipped.json")
     known = {}
     with contextlib.suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as file:
@@ -92,9 +86,6 @@ def decode(
         form: shape of the decoded frames.
         retry: decode videos again that failed before.
         cut: returns the parts of a decoded video that belong to the collection, or raises a DataError.
-
-    Raises:
-        DataError: no video is usable, or the cache cannot be written.
     """
     top = folder_of(folder, config.cache_dir)
     cached = os.path.join(top, f"{form.width}x{form.width}x{form.channels}_{form.resize}")

@@ -52,11 +52,7 @@ def make_dataset(
 
 
 def make_source(config: Config, split: str) -> Any:
-    """Return the source of a split's clips: an instance of the class that registry.DATASETS names.
-
-    Raises:
-        DataError: the split is unknown, or data is missing or damaged.
-    """
+    """Return the source of a split's clips: an instance of the class that registry.DATASETS names."""
     if split not in SPLITS:
         raise DataError(f"split is {split!r}; it must be one of {', '.join(SPLITS)}")
     return registry.load(registry.DATASETS[config.dataset])(config, split)

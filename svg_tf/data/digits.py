@@ -30,12 +30,8 @@ def load_digits(config: Config, split: str) -> np.ndarray:
     the first 55,000 training images, validation the last 5,000 and test the 10,000 test images. (The original trains
     on all 60,000.) The embedded digits are split 70 : 15 : 15 in a fixed random order.
 
-    Args:
-        config: fields digits, digit_size (D) and data_dir.
-        split: train, validation or test.
-
     Returns:
-        uint8 [N, D, D] in 0..255, background 0.
+        uint8 [N, D, D] in 0..255, background 0; D is config.digit_size.
 
     Raises:
         DataError: the digits are missing or damaged.

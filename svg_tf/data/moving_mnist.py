@@ -15,34 +15,20 @@ _FUTURES_KEY = 0x4655_5455  # second word of a future's seed; clips have their i
 
 
 class Truth(NamedTuple):
-    """The motion in a batch of clips; the last axis of the first three tensors is (y, x).
+    """The motion in a batch of clips; the last axis of [B, T, N, 2] is (y, x)."""
 
-    Attributes:
-        positions: int32 [B, T, N, 2], top left corners of the digits, 0 to image_width - digit_size - 1 pixels.
-        velocities: int32 [B, T, N, 2], pixels per frame when leaving the frame, after a redraw in it.
-        wall_hits: bool [B, T, N, 2], whether the digit hit a wall of that axis and was set back to it in this frame.
-        digits: int64 [B, N], indices into the images of digits.load_digits.
-    """
-
-    positions: tf.Tensor
-    velocities: tf.Tensor
-    wall_hits: tf.Tensor
-    digits: tf.Tensor
+    positions: tf.Tensor  # int32 [B, T, N, 2], top left corners of the digits, 0 to image_width - digit_size - 1 pixels
+    velocities: tf.Tensor  # int32 [B, T, N, 2], pixels per frame when leaving the frame, after a redraw in it
+    wall_hits: tf.Tensor  # bool [B, T, N, 2], whether the digit hit a wall of that axis and was set back to it
+    digits: tf.Tensor  # int64 [B, N], indices into the images of digits.load_digits
 
 
 class MovingMNIST:
     """Clips of num_digits digits that move in straight lines and leave a wall with a new random velocity.
 
     A clip depends only on its index, the split and, in training, config.seed, with and without XLA. Its first frames
-    do not depend on its length.
-
-    Args:
-        config: fields digits, num_digits, digit_size, max_speed, motion, image_width, data_dir and seed; clips have
-            n_eval frames in the test split and n_frames in the others.
-        split: train, validation or test.
-
-    Attributes:
-        digits: uint8 [K, D, D], the images that clips are drawn from.
+    do not depend on its length: n_eval frames in the test split and n_frames in the others. `self.digits`, uint8
+    [K, D, D], are the images that clips are drawn from.
 
     Raises:
         DataError: the digits are missing or damaged.

@@ -26,14 +26,8 @@ Motion = tuple[float, float, float, float]  # position y, x in pixels; velocity 
 class ReflectedMNIST:
     """The published test clips, drawn with NumPy's seed 42 in the order of the authors' script.
 
-    Each test digit occurs once, so there are 5,000 clips of two digits.
-
-    Args:
-        config: fields digits, num_digits, max_speed, image_width, data_dir; clips have n_eval frames, at most 100.
-            digit_size is ignored.
-
-    Raises:
-        DataError: the digits are missing or damaged.
+    Each test digit occurs once, so there are 5,000 clips of two digits, each of config.n_eval frames, at most 100.
+    config.digit_size is ignored.
     """
 
     def __init__(self, config: Config) -> None:

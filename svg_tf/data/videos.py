@@ -37,9 +37,6 @@ def prepare(config: Config, retry: bool = False) -> Collection:
     Args:
         config: fields data_dir, cache_dir, image_width, channels, resize.
         retry: decode videos again that failed before.
-
-    Raises:
-        DataError: there are no videos, none is usable, or the cache cannot be written.
     """
     folder = cache.data_folder(config, _EXPECTED)
     names = find(folder)

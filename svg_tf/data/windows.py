@@ -25,21 +25,13 @@ _HELD_OUT_SHARE = 0.15
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class StoredVideo:
-    """The positions of one video's frames in a file, which is opened only to read frames.
+    """The positions of one video's frames in a file, which is opened only to read frames."""
 
-    Attributes:
-        name: unique name within the data set.
-        path: file that contains the frames.
-        spans: int64 [T, 2], the first byte of each frame and the byte after its last one.
-        shape: (H, W, C) of a frame; C is 1 or 3.
-        encoded: True if each frame is an image file such as PNG, False for H * W * C raw bytes.
-    """
-
-    name: str
+    name: str  # unique within the data set
     path: str
-    spans: np.ndarray
-    shape: tuple[int, int, int]
-    encoded: bool = False
+    spans: np.ndarray  # int64 [T, 2], the first byte of each frame and the byte after its last one
+    shape: tuple[int, int, int]  # (H, W, C) of a frame; C is 1 or 3
+    encoded: bool = False  # True: each frame is an image file such as PNG; False: H * W * C raw bytes
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -49,11 +41,7 @@ class StoredVideo:
         return dataclasses.replace(self, spans=self.spans[start:stop], name=name or self.name)
 
     def read(self, start: int, count: int, stride: int = 1) -> np.ndarray:
-        """Read the frames start, start + stride, ...: uint8 [count, H, W, C].
-
-        Raises:
-            DataError: the file was removed, truncated or damaged.
-        """
+        """Read the frames start, start + stride, ...: uint8 [count, H, W, C]. DataError if the file is damaged."""
         spans = self.spans[start : start + stride * (count - 1) + 1 : stride].tolist()
         try:
             with open(self.path, "rb", buffering=0) as file:
@@ -77,45 +65,33 @@ class StoredVideo:
 
 
 class Collection(NamedTuple):
-    """The usable videos of a folder.
-
-    Attributes:
-        videos: sorted by name or file.
-        skipped: {path relative to the data folder: reason} of unusable files.
-        skipped_path: JSON file that lists `skipped`.
-    """
+    """The usable videos of a folder, sorted by name or file."""
 
     videos: list[StoredVideo]
-    skipped: dict[str, str]
-    skipped_path: str
+    skipped: dict[str, str]  # {path relative to the data folder: reason} of unusable files
+    skipped_path: str  # JSON file that lists them
 
 
 class Windows:
     """Clips of consecutive frames, `frame_stride` apart, that start anywhere in the videos.
 
     Training visits the videos in epochs, each in a different order, and draws the first frame of every clip.
-    Validation does the same with a fixed seed. The test split is all windows of the videos in a fixed random order;
-    with `in_order`, the beginning of each video. A clip depends only on its index, the split and, in training,
-    config.seed.
+    Validation does the same with a fixed seed. The test split is all windows of the videos in a fixed random order. A
+    clip depends only on its index, the split and, in training, config.seed.
 
     Args:
-        videos: videos with frames of one shape.
-        config: fields n_past, n_future, n_eval, frame_stride and seed; clips have n_eval frames in the test split and
-            n_frames in the others.
-        split: train, validation or test.
+        videos: videos with frames of one shape. `self.too_short` has those that are too short for a clip.
+        config: fields n_past, n_future, n_eval, frame_stride and seed.
+        split: train, validation or test; clips have n_eval frames in the test split and n_frames in the others.
         collection: all videos and skipped files of the folder, kept as an attribute.
         by_length: visit a long video once per epoch for each clip that fits into it, instead of once.
         in_order: test each video once, in order, from its first frame.
-
-    Attributes:
-        videos, too_short: videos that are long enough for a clip, and the others.
-        test_clips: number of distinct clips of the test split; None for other splits.
 
     Raises:
         DataError: no video is long enough.
     """
 
-    test_clips: int | None = None
+    test_clips: int | None = None  # number of distinct clips of the test split
 
     def __init__(
         self,
@@ -190,18 +166,11 @@ class Windows:
 
 
 def divide(videos: Sequence[StoredVideo], held_out: Sequence[str]) -> dict[str, list[StoredVideo]]:
-    """Divide videos between train and held-out splits, identically in every run and for every seed.
+    """Divide videos between train and the splits of `held_out`, identically in every run and for every seed.
 
     Of ten videos or more, each held-out split gets 15 % of them, chosen by the hashes of their names. Fewer videos are
     cut in time: train has the beginning of each, the first held-out split the next 15 %, and so on. Such a split is
     easier to predict than unseen videos.
-
-    Args:
-        videos: videos with unique names.
-        held_out: names of the held-out splits.
-
-    Returns:
-        The videos of train and of each held-out split, in their given order.
     """
     divided: dict[str, list[StoredVideo]] = {split: [] for split in ("train", *held_out)}
     if len(videos) < ENOUGH_VIDEOS:

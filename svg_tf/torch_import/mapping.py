@@ -67,22 +67,22 @@ def layout(model: SVG) -> Iterator[Weight]:
         raise ValueError(f"the authors' code has no backbone={model.backbone} with recurrence={model.recurrence}")
     head, stem, last = model.encoder.head, model.decoder.stem, f"encoder.c{len(model.encoder.stages) + 1}"
     g_dim, width = head.linear.units, stem.filters
+    # The authors' code has convolutions of 4x4 pixels where a linear layer stands here.
     yield _one(
         head.linear.kernel,
         f"{last}.0.weight",
         lambda tensor: _to_keras(tensor).reshape(16 * width, g_dim),
         lambda kernel: _to_torch(kernel.reshape(4, 4, width, g_dim)),
     )
-    yield _one(head.linear.bias, f"{last}.0.bias")
-    yield from _norm(head.norm, f"{last}.1")
     yield _one(
         stem.linear.kernel,
         "decoder.upc1.0.weight",
         lambda tensor: tensor.transpose(0, 2, 3, 1).reshape(g_dim, 16 * width),
         lambda kernel: kernel.reshape(g_dim, 4, 4, width).transpose(0, 3, 1, 2),
     )
-    yield _one(stem.bias, "decoder.upc1.0.bias")
-    yield from _norm(stem.norm, "decoder.upc1.1")
+    for bias, norm, prefix in ((head.linear.bias, head.norm, last), (stem.bias, stem.norm, "decoder.upc1")):
+        yield _one(bias, f"{prefix}.0.bias")
+        yield from _norm(norm, f"{prefix}.1")
     yield from _BACKBONES[model.backbone](model)
     for name in ("frame_predictor", "posterior", "prior"):
         if getattr(model, name) is not None:

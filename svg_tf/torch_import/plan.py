@@ -39,15 +39,10 @@ class Plan(NamedTuple):
 
 
 def plan_import(path: str, run_dir: str, flags: Mapping[str, Any]) -> Plan:
-    """Read a checkpoint and derive the configuration of the run.
+    """Read a checkpoint of the authors' code and derive the configuration of the run.
 
-    Sizes and the kind of prior come from the weights, other fields from `flags`, then from the options in the file.
-    `skip_frame` is that of the authors' code unless the flags or options set it.
-
-    Args:
-        path: a checkpoint of the authors' code: networks as modules or as state dictionaries, and `opt`.
-        run_dir: folder of the new run, which must not exist.
-        flags: fields of `Config` that the user sets.
+    Sizes and the kind of prior come from the weights, other fields from `flags`, which are fields of `Config` that the
+    user sets, then from the options in the file. `skip_frame` is that of the authors' code unless one of them sets it.
 
     Raises:
         TorchFileError: the file cannot be read, is not an SVG model, or contradicts its options or the flags.
