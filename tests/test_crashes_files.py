@@ -1,4 +1,4 @@
-"""What writes files, killed or failing at each call of the system that it makes: the old or the new is there, whole.
+"""Files of processes that are killed, or whose system calls fail: the old or the new content is there, complete.
 
 The children are forks of the tests' process, so they do nothing with TensorFlow.
 """
@@ -20,7 +20,7 @@ _FAILURES = [("create", "ENOSPC"), ("write", "ENOSPC"), ("flush", "EIO"), ("repl
 
 
 def _every(work, action="SIGKILL", moment="any"):
-    """Outcomes of a fault at the first, second and so on moment of a kind, until there is none."""
+    """Yield the outcomes of a fault at the first, second and so on moment of a kind, until there is none."""
     count = 0
     while (outcome := in_fork(work, Fault(action, moment, count + 1))).moments > count:
         count += 1
@@ -34,11 +34,11 @@ def _leftovers(folder):
 
 def _arrays(step):
     rng = np.random.default_rng(step)
-    return {"updates": np.int64(step), **{f"weight_{i}": rng.random([40, 30], np.float32) for i in range(4)}}
+    return {"step": np.int64(step), **{f"weight_{i}": rng.random([40, 30], np.float32) for i in range(2)}}
 
 
-def _whole_steps(run_dir):
-    """The steps that have a checkpoint, each of which is as it was saved."""
+def _complete_steps(run_dir):
+    """Return the steps that have a checkpoint, each of which must be as it was saved."""
     for step in checkpoints.steps(run_dir):
         found = checkpoints.read(checkpoints.path_of(run_dir, step))
         for name, array in _arrays(step).items():
@@ -47,47 +47,47 @@ def _whole_steps(run_dir):
 
 
 def _save(run_dir):
-    """Saves the next step."""
+    """Save the next step."""
     step = (checkpoints.steps(run_dir) or [0])[-1] + 1
     checkpoints.save(checkpoints.path_of(run_dir, step), _arrays(step))
     checkpoints.prune(run_dir, 2, step)
 
 
-def test_a_checkpoint_killed_anywhere_in_its_save_is_whole_or_not_there(tmp_path):
+def test_a_checkpoint_killed_anywhere_in_its_save_is_complete_or_not_there(tmp_path):
     run_dir, step, left = str(tmp_path), 1, 0
     _save(run_dir)
     for outcome in _every(lambda: _save(run_dir)):
         assert outcome.status == KILLED
-        assert _whole_steps(run_dir)[-1] in (step, step + 1)
-        step = _whole_steps(run_dir)[-1]
+        assert _complete_steps(run_dir)[-1] in (step, step + 1)
+        step = _complete_steps(run_dir)[-1]
         folder = checkpoints.folder(run_dir)
         assert len(_leftovers(folder)) <= 1
         left += len(_leftovers(folder))
         files.remove_temporary_files(folder)
         assert not _leftovers(folder)
     assert step > 1 and left > 5
-    assert _whole_steps(run_dir) == [step, step + 1]
+    assert _complete_steps(run_dir) == [step, step + 1]
 
 
 @pytest.mark.parametrize(("moment", "action"), _FAILURES)
-def test_a_checkpoint_that_cannot_be_written_says_so_and_the_old_ones_stay(tmp_path, moment, action):
+def test_a_checkpoint_that_cannot_be_written_is_an_error_and_the_old_ones_stay(tmp_path, moment, action):
     run_dir = str(tmp_path)
     _save(run_dir)
     _save(run_dir)
     for outcome in _every(lambda: _save(run_dir), action, moment):
-        if outcome.status == 0:  # the folder's flush: not every file system has it
+        if outcome.status == 0:  # the flush of the folder: not every file system has it
             assert moment == "flush"
         else:
             assert outcome.status == 1 and os.strerror(5 if action == "EIO" else 28) in outcome.text
             assert f"{checkpoints.folder(run_dir)}/step_0000000" in outcome.text
         assert not _leftovers(checkpoints.folder(run_dir))
-        assert len(_whole_steps(run_dir)) >= 2
+        assert len(_complete_steps(run_dir)) >= 2
 
 
 def test_a_file_that_is_being_written_is_left_alone(tmp_path):
-    def writer(aside):
+    def writer(temporary):
         files.remove_temporary_files(str(tmp_path))
-        with open(aside, "w") as file:
+        with open(temporary, "w") as file:
             file.write("whole")
 
     files.write_with(str(tmp_path / "file"), writer)
@@ -95,21 +95,16 @@ def test_a_file_that_is_being_written_is_left_alone(tmp_path):
 
 
 def _complete(folder):
-    """Whether a version is whole: its list of files is the last that is written."""
-    listed = os.path.join(folder, "list")
-    if not os.path.exists(listed):
-        return False
-    with open(listed) as file:
-        return [int(size) for size in file.read().split()] == [
-            os.path.getsize(os.path.join(folder, "inner", str(i))) for i in range(3)
-        ]
+    """Return whether a version is complete: its list of files is written last."""
+    sizes = [os.path.join(folder, name) for name in ("0", "100", "list")]
+    return not os.path.exists(sizes[-1]) or [os.path.getsize(path) for path in sizes[:2]] == [0, 100]
 
 
 def _publish(base):
     def write(folder):
-        for i in range(3):
-            files.write_bytes(os.path.join(folder, "inner", str(i)), bytes(100 * i))
-        files.write_text(os.path.join(folder, "list"), "0 100 200")
+        for size in (0, 100):
+            files.write_bytes(os.path.join(folder, str(size)), bytes(size))
+        files.write_text(os.path.join(folder, "list"), "0 100")
 
     try:
         versions.publish(base, None, write)
@@ -117,17 +112,17 @@ def _publish(base):
         sys.exit(f"error: {error}")
 
 
-def test_a_version_killed_anywhere_in_its_export_is_whole_or_not_there(tmp_path):
+def test_a_version_killed_anywhere_in_its_export_is_complete_or_not_there(tmp_path):
     base = str(tmp_path)
     for outcome in _every(lambda: _publish(base)):
         assert outcome.status == KILLED
         assert all(_complete(os.path.join(base, name)) for name in os.listdir(base) if name.isdigit())
-        assert len(_leftovers(base)) <= 1  # the one of this export, those before being removed
+        assert len(_leftovers(base)) <= 1  # those of earlier exports are removed
     assert versions.latest(base) and not _leftovers(base)
 
 
 @pytest.mark.parametrize(("moment", "action"), _FAILURES[:-1])
-def test_a_version_that_cannot_be_written_is_not_there_and_leaves_nothing(tmp_path, moment, action):
+def test_a_version_that_cannot_be_written_leaves_nothing(tmp_path, moment, action):
     base = str(tmp_path)
     for outcome in _every(lambda: _publish(base), action, moment):
         assert outcome.status in (0, 1), outcome.text
@@ -150,17 +145,11 @@ def test_a_preparation_killed_anywhere_goes_on_to_the_same_cache(tmp_path):
         videos.prepare(config, retry=True)
 
     def cache(name):
-        found = {}
-        for where, _, names in os.walk(tmp_path / name):
-            for file in names:
-                with open(os.path.join(where, file), "rb") as opened:
-                    found[file] = opened.read()
-        return found
+        return {path.name: path.read_bytes() for path in (tmp_path / name).rglob("*") if path.is_file()}
 
     assert in_fork(lambda: prepare("whole")).status == 0
     for outcome in _every(lambda: prepare("cut")):
         assert outcome.status == KILLED
-        assert {name: data for name, data in cache("cut").items() if not name.startswith(".temporary-")}.items() <= (
-            cache("whole").items()
-        )
+        found = {name: data for name, data in cache("cut").items() if not name.startswith(".temporary-")}
+        assert found.items() <= cache("whole").items()
     assert cache("cut") == cache("whole")

@@ -42,89 +42,69 @@ def set_mode(top, of_folders, of_files):
         os.chmod(where, of_folders)
 
 
-class Place:
-    """A read-only checkout, and a folder in which the user may write."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.checkout = folder / "a checkout é"
-        shutil.copytree(ROOT / "svg_tf", self.checkout / "svg_tf", ignore=shutil.ignore_patterns("__pycache__"))
-        set_mode(self.checkout, 0o555, 0o444)
-        for name in ("home", "elsewhere", "no programs"):
-            (folder / name).mkdir()
-            (folder / name).chmod(0o555)
-
-    def run(self, command, *arguments, **changes):
-        environment = {
-            "HOME": str(self.folder / "home"),
-            "PATH": str(self.folder / "no programs"),
-            "PYTHONPATH": str(self.checkout),
-            "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
-            **changes,
-        }
-        line = [sys.executable, "-m", "svg_tf", command, *arguments]
-        for wrapper in filter(None, (ORDINARY, OFFLINE)):
-            line = [shutil.which(wrapper[0]), *wrapper[1:], *line]
-        environment = {name: value for name, value in environment.items() if value is not None}
-        return subprocess.run(
-            line, capture_output=True, encoding="utf-8", cwd=self.folder / "elsewhere", env=environment, timeout=600
-        )
-
-
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    made = Place(tmp_path_factory.mktemp("first"))
+def folder(tmp_path_factory):
+    """A folder in which the user may write, with a read-only checkout and two read-only folders."""
+    made = tmp_path_factory.mktemp("first")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "svg_tf", made / "a checkout é" / "svg_tf", ignore=ignored)
+    set_mode(made / "a checkout é", 0o555, 0o444)
+    for name in ("home", "elsewhere"):
+        (made / name).mkdir(mode=0o555)
     yield made
-    set_mode(made.folder, 0o755, 0o644)
+    set_mode(made, 0o755, 0o644)
+
+
+def _run(folder, command, *arguments, **changes):
+    environment = {"HOME": str(folder / "home"), "PATH": "", "PYTHONPATH": str(folder / "a checkout é"), **changes}
+    line = [sys.executable, "-m", "svg_tf", command, *arguments]
+    for wrapper in filter(None, (ORDINARY, OFFLINE)):
+        line = [shutil.which(wrapper[0]), *wrapper[1:], *line]
+    environment = {name: value for name, value in environment.items() if value is not None}
+    return subprocess.run(
+        line, capture_output=True, encoding="utf-8", cwd=folder / "elsewhere", env=environment, timeout=600
+    )
 
 
 @pytest.fixture(scope="module")
-def trained(place):
-    run_dir = str(place.folder / "runs" / "a run ü")
-    done = place.run("train", *TINY, f"--run_dir={run_dir}")
+def trained(folder):
+    run_dir = str(folder / "runs" / "a run ü")
+    done = _run(folder, "train", *TINY, f"--run_dir={run_dir}")
     assert done.returncode == 0, done.stderr
     return run_dir
 
 
-def assert_one_line(done, *words):
+@pytest.mark.parametrize(
+    ("command", "changes"),
+    [*((command, {}) for command in COMMANDS), ("evaluate", {"HOME": None}), ("evaluate", {"LC_ALL": "C"})],
+)
+def test_a_command_needs_only_python_and_a_writable_run_dir(folder, trained, command, changes):
+    done = _run(folder, command, *COMMANDS[command], f"--run_dir={trained}", **changes)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+
+
+def _assert_one_line(done, *words):
     assert done.returncode == 1, done.stdout + done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ") and "Traceback" not in done.stderr, done.stderr
-    for word in words:
-        assert word in last, done.stderr
+    assert all(word in last for word in words), done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_needs_only_python_and_a_writable_run_dir(place, trained, command):
-    done = place.run(command, *COMMANDS[command], f"--run_dir={trained}")
-    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
-
-
-@pytest.mark.parametrize("changes", [{"HOME": None}, {"HOME": "/nowhere"}, {"LC_ALL": "C"}], ids=str)
-def test_evaluation_works_in_unusual_environments(place, trained, changes):
-    done = place.run("evaluate", *COMMANDS["evaluate"], f"--run_dir={trained}", **changes)
-    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_read_only_run_is_one_line(place, trained, command):
-    copy = place.folder / "read only"
+def test_a_read_only_run_or_a_file_in_its_place_is_one_line(folder, trained, command):
+    copy = folder / "read only"
     shutil.copytree(trained, copy, ignore=shutil.ignore_patterns("export", "evaluation", "futures"))
     set_mode(copy, 0o555, 0o444)
     try:
-        assert_one_line(place.run(command, *COMMANDS[command], f"--run_dir={copy}"), str(copy), "ermission denied")
+        _assert_one_line(_run(folder, command, *COMMANDS[command], f"--run_dir={copy}"), str(copy), "ermission denied")
     finally:
         set_mode(copy, 0o755, 0o644)
         shutil.rmtree(copy)
+    file = folder / "a checkout é" / "svg_tf" / "recipes" / "demo.flags"
+    _assert_one_line(_run(folder, command, *COMMANDS[command], f"--run_dir={file}"), "demo.flags")
 
 
-def test_a_run_dir_that_cannot_be_created_or_is_a_file_is_one_line(place):
-    assert_one_line(place.run("train", *TINY, f"--run_dir={place.folder / 'home' / 'run'}"), "ermission denied")
-    file = place.checkout / "svg_tf" / "recipes" / "demo.flags"
-    for command in COMMANDS:
-        assert_one_line(place.run(command, *COMMANDS[command], f"--run_dir={file}"), "demo.flags")
-
-
-def test_missing_digits_are_one_line(place):
-    done = place.run("train", "--flagfile=smmnist.flags", f"--run_dir={place.folder}/x")
-    assert_one_line(done, "--data_dir", "--digits=embedded")
+def test_a_run_dir_that_cannot_be_created_and_missing_digits_are_one_line(folder):
+    _assert_one_line(_run(folder, "train", *TINY, f"--run_dir={folder / 'home' / 'run'}"), "ermission denied")
+    done = _run(folder, "train", "--flagfile=smmnist.flags", f"--run_dir={folder}/x")
+    _assert_one_line(done, "--data_dir", "--digits=embedded")

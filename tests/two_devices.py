@@ -7,6 +7,7 @@ the arrays are named INDEX/DEVICES/what.
 import json
 import sys
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -39,7 +40,8 @@ def train_steps(config: Config) -> dict[str, np.ndarray]:
         if not name.startswith("metrics/"):  # each replica holds a share of those
             found[f"copies/{name}"] = np.stack(strategy.experimental_local_results(variable.value))
     test_step = loop.on_all_replicas(model, model.test_step)
-    losses = loop.validate(model, test_step, training._batches(config, strategy, "validation"), config.validation_steps)
+    validation, called = training._batches(config, strategy, "validation"), keras.callbacks.CallbackList(model=model)
+    losses = loop.validate(model, test_step, validation, config.validation_steps, called)
     return found | {f"validation/{name}": value for name, value in losses.items()}
 
 
