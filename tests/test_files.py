@@ -6,11 +6,15 @@ import pytest
 from svg_tf import files
 
 
-def test_a_file_is_written_with_its_folders(tmp_path):
+def test_a_file_is_written_with_its_folders_and_readable_as_the_umask_says(tmp_path):
     path = tmp_path / "a" / "b.txt"
-    files.write_text(str(path), "höhe")
-    assert path.read_text(encoding="utf-8") == "höhe"
-    assert os.listdir(path.parent) == ["b.txt"]
+    old = os.umask(0o022)
+    try:
+        files.write_text(str(path), "höhe")
+    finally:
+        os.umask(old)
+    assert path.read_text(encoding="utf-8") == "höhe" and os.listdir(path.parent) == ["b.txt"]
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o644
 
 
 def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -27,16 +31,7 @@ def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["b.txt"]
 
 
-def test_the_file_is_readable_as_the_umask_says(tmp_path):
-    old = os.umask(0o022)
-    try:
-        files.write_text(str(tmp_path / "b.txt"), "x")
-    finally:
-        os.umask(old)
-    assert stat.S_IMODE(os.stat(tmp_path / "b.txt").st_mode) == 0o644
-
-
-def test_what_a_killed_process_left_is_removed(tmp_path):
+def test_files_of_a_killed_process_are_removed(tmp_path):
     (tmp_path / ".temporary-x.npz").write_text("half")
     (tmp_path / "whole.npz").write_text("whole")
     files.remove_temporary_files(str(tmp_path))

@@ -8,7 +8,7 @@ from svg_tf.training.schedules import LearningRate
 
 
 def _updates(optimizer, jit=False, steps=6):
-    """The weights after each of some steps with gradients of many sizes, exact zeros among them."""
+    """Return the variables after each of some steps with gradients of many sizes, exact zeros among them."""
     rng = np.random.default_rng(0)
     variables = [keras.Variable(rng.standard_normal(shape).astype("float32")) for shape in ([3, 4], [5], [])]
     optimizer.build(variables)
@@ -55,17 +55,11 @@ def test_accumulation_takes_the_mean_gradient_and_one_step_of_the_schedule(scale
     np.testing.assert_allclose(accumulated.numpy(), whole.numpy(), rtol=1e-5)
 
 
-def test_a_first_step_is_the_learning_rate_in_the_direction_of_the_sign():
-    variable = keras.Variable(np.float32([1.0, 1.0]))
-    optimizer = Adam(0.25, epsilon=1e-8)
-    optimizer.build([variable])
-    optimizer.apply([tf.constant([0.5, -50.0])], [variable])
-    np.testing.assert_allclose(variable.numpy(), [0.75, 1.25], rtol=1e-5)
-
-
 def test_a_skipped_step_changes_neither_weights_nor_the_learning_rate():
     variable = keras.Variable([1.0])
-    optimizer = LossScaleOptimizer(Adam(LearningRate(0.1, "cosine", 4, 9)))
+    optimizer = LossScaleOptimizer(Adam(LearningRate(0.1, "cosine", 4, 9), global_clipnorm=0.5))
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert type(copy) is LossScaleOptimizer and copy.get_config() == optimizer.get_config()
     optimizer.build([variable])
     optimizer.apply([tf.constant([1.0])], [variable])
     rate, value = float(optimizer.learning_rate), float(variable[0])
@@ -73,10 +67,3 @@ def test_a_skipped_step_changes_neither_weights_nor_the_learning_rate():
     assert (float(optimizer.learning_rate), float(variable[0])) == (rate, value)
     optimizer.apply([tf.constant([1.0])], [variable])
     assert float(optimizer.learning_rate) > rate and float(variable[0]) < value
-
-
-def test_optimizers_survive_serialization():
-    optimizer = LossScaleOptimizer(Adam(LearningRate(0.1, "cosine", 2, 9), global_clipnorm=0.5))
-    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
-    assert type(copy) is LossScaleOptimizer and type(copy.inner_optimizer) is Adam
-    assert copy.get_config() == optimizer.get_config()
