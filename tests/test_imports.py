@@ -5,8 +5,6 @@ import functools
 import graphlib
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 # From the bottom up. A file or folder that is missing here fails the first test.
 LAYERS = [
@@ -53,31 +51,26 @@ def _nodes(tree):
 
 
 def own(name):
+    """Return the modules of the package that a module imports."""
     found = {other for other in imported(name) if other in modules() and other not in ("svg_tf", name)}
     return found - {"svg_tf.presets"} if name == "svg_tf.models.svg" else found  # SVG.from_preset, when it is called
 
 
-def unit(name):
-    return name.split(".")[1]
+def layered():
+    return {name: name.split(".")[1] for name in modules() if name not in ("svg_tf", "svg_tf.__main__")}
 
 
-def test_every_module_has_a_layer():
-    assert {unit(name) for name in modules() if name not in ("svg_tf", "svg_tf.__main__")} == set(LEVELS)
-
-
-@pytest.mark.parametrize("name", sorted(LEVELS))
-def test_a_module_imports_from_its_layer_and_below(name):
-    for module in modules():
-        if module not in ("svg_tf", "svg_tf.__main__") and unit(module) == name:
-            above = sorted(other for other in own(module) if LEVELS[unit(other)] > LEVELS[name])
-            assert not above, f"{module} imports {above}"
+def test_every_module_has_a_layer_and_imports_from_it_and_below():
+    assert set(layered().values()) == set(LEVELS)
+    for module, unit in layered().items():
+        above = sorted(other for other in own(module) if LEVELS[other.split(".")[1]] > LEVELS[unit])
+        assert not above, f"{module} imports {above}"
 
 
 def test_models_import_nothing_of_training_data_or_config():
-    for module in modules():
-        if module.startswith("svg_tf.models"):
-            found = {unit(other) for other in own(module)}
-            assert found <= {"models", "losses", "noise", "rollout", "registry"}, f"{module}: {found}"
+    for module in (module for module, unit in layered().items() if unit == "models"):
+        found = {other.split(".")[1] for other in own(module)}
+        assert found <= {"models", "losses", "noise", "rollout", "registry"}, f"{module}: {found}"
 
 
 def test_there_is_no_import_cycle():

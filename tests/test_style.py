@@ -21,9 +21,8 @@ def _public(node, prefix=""):
 
 
 def _unannotated(function):
-    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-    named = [argument for argument in arguments if argument.arg not in ("self", "cls")]
-    missing = [argument.arg for argument in named if argument.annotation is None]
+    arguments = [argument for argument in [*function.args.args, *function.args.kwonlyargs] if argument.arg != "self"]
+    missing = [argument.arg for argument in arguments if argument.annotation is None and argument.arg != "cls"]
     return missing + (["the result"] if function.returns is None else [])
 
 
