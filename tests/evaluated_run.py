@@ -20,7 +20,7 @@ from svg_tf.training.run import model_from_config
 
 @contextlib.contextmanager
 def kept_parts():
-    """Compute three metrics; keep classifiers and traced sources between evaluations: making them takes seconds."""
+    """Compute four metrics; keep classifiers and traced sources between evaluations: making them takes seconds."""
     kept = {}
 
     def clips(setting, n_clips=0):
@@ -28,9 +28,11 @@ def kept_parts():
         return kept.get(key) or kept.setdefault(key, scoring_clips(setting, n_clips))
 
     scoring_clips = scoring.TestClips
+    metrics = [definitions.PSNR, definitions.PSNR_VIDEO, definitions.SSIM, definitions.MSE]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "TestClips", clips)
-        patch.setattr(definitions, "METRICS", [definitions.PSNR, definitions.SSIM, definitions.MSE])
+        patch.setattr(scoring, "training_mean", functools.cache(scoring.training_mean))
+        patch.setattr(definitions, "METRICS", metrics)
         patch.setattr(evaluate_module, "DigitIdentity", functools.cache(evaluate_module.DigitIdentity))
         yield
 
@@ -71,7 +73,7 @@ def tables(config, folder="evaluation"):
     metrics.pop("date")
     with np.load(os.path.join(config.run_dir, folder, "examples.npz")) as examples:
         arrays = {name: examples[name].tobytes() for name in examples.files}
-    return metrics, read(config, "per_clip.csv", folder), arrays
+    return metrics, read(config, "per_clip.csv", folder), read(config, "per_frame.csv", folder), arrays
 
 
 def csv_rows(config, name, folder="evaluation"):

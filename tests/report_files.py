@@ -27,7 +27,6 @@ METRICS = {
     "n_eval": 6,
     "n_samples": 20,
     "seed": 7,
-    "select": "each",
     "date": "2031-05-06",
     "command": "python bin/evaluate.py --run_dir=runs/demo --n_clips=40",
     "machine": "8 cores of a test machine",

@@ -33,7 +33,7 @@ def _crash_at(monkeypatch, name):
     monkeypatch.setattr(os, "replace", crash)
 
 
-@pytest.mark.parametrize("name", ["per_clip.csv", "examples.npz", "metrics.json"])
+@pytest.mark.parametrize("name", ["per_clip.csv", "per_frame.csv", "examples.npz", "metrics.json"])
 def test_a_crash_leaves_no_result_and_the_same_command_completes_it(run, monkeypatch, name):
     folder = os.path.join(run.run_dir, name)
     run_evaluation(run, name, n_clips=2, seed=5)  # another evaluation in the same folder

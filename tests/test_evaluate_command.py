@@ -15,6 +15,7 @@ from svg_tf.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 N_CLIPS, N_SAMPLES = 33, 25  # three batches
+SCORES = "scores/*/*.npz"
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +32,19 @@ def _start(*arguments, path=ROOT):
 
 
 @pytest.mark.slow
-def test_a_killed_evaluation_resumes_and_compares_two_models(run_dir):
+def test_a_stopped_evaluation_resumes_and_compares_two_models(run_dir):
     folder = Path(run_dir, "evaluation")
     arguments = (f"--run_dir={run_dir}", "--checkpoint=latest", f"--n_clips={N_CLIPS}", f"--n_samples={N_SAMPLES}")
-    killed = _start(*arguments)
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and killed.poll() is None and not list(folder.glob("scores/*/*.npy")):
-        time.sleep(0.005)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    assert not (folder / "metrics.json").exists(), "it was over before it was killed"
-    stored = {path: path.stat().st_mtime_ns for path in folder.glob("scores/*/*.npy")}
+    for count, stop in ((1, signal.SIGINT), (2, signal.SIGKILL)):
+        process, deadline = _start(*arguments), time.monotonic() + 300
+        while time.monotonic() < deadline and process.poll() is None and len(list(folder.glob(SCORES))) < count:
+            time.sleep(0.005)
+        process.send_signal(stop)
+        _, error = process.communicate()
+        assert not (folder / "metrics.json").exists(), "it was over before it was stopped"
+        if stop == signal.SIGINT:
+            assert f"of 33 clips are scored and saved in {folder}; the same command resumes there" in error
+    stored = {path: path.stat().st_mtime_ns for path in folder.glob(SCORES)}
 
     process = _start(*arguments, f"--compare={run_dir}")
     out, error = process.communicate(timeout=600)
@@ -61,8 +64,7 @@ def test_a_killed_evaluation_resumes_and_compares_two_models(run_dir):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--run_dir=nowhere"], "nowhere is not a run"),
-        (["--run_dir={run}", "--n_samples=0"], "n_samples"),
+        (["--run_dir={run}", "--select=mse"], "select"),
         (["--run_dir={run}", "--out={run}/config.json"], "config.json, which is not a folder"),
         (["--run_dir={run}", "--recalibrate_over=both"], "has no effect without --recalibrate_bn"),
         (["--run_dir={run}", "--compare=nothing"], "'nothing' is neither a preset nor a run folder"),

@@ -1,7 +1,9 @@
 """Tests of svg_tf/evaluation: scoring.py, evaluate.py and results.py."""
 
+import glob
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,16 +12,16 @@ from evaluated_run import by_name, csv_rows, kept_parts, make_run, model_of, rea
 from svg_tf import noise, rollout
 from svg_tf.config import ConfigError
 from svg_tf.data.dataset import make_dataset
+from svg_tf.data.errors import DataError
 from svg_tf.evaluation import evaluate as evaluate_module
 from svg_tf.evaluation import scoring
 from svg_tf.evaluation.definitions import MSE
 from svg_tf.evaluation.evaluate import Options
 from svg_tf.evaluation.protocols import resolve
 from svg_tf.evaluation.scoring import Scorer
-from svg_tf.metrics.psnr import mse, psnr
 from svg_tf.metrics.ssim import ssim
 
-NAMES = ["psnr", "ssim", "mse", "identity"]
+NAMES = ["psnr", "psnr_video", "ssim", "mse", "identity"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,19 +45,31 @@ def _clips(config, count=3):
     return next(iter(make_dataset(config, "test").unbatch().batch(count))).numpy()
 
 
-def _scorer(config, n_samples, batch):
-    options = {"seed": 3, "n_samples": n_samples, "n_simulated": n_samples, "batch": batch}
-    return Scorer(model_of(config), scoring.TestClips(resolve("run", config)), [MSE], **options)
+def _scores(config, n_samples, batch, first):
+    scorer = Scorer(model_of(config), scoring.TestClips(resolve("run", config)), [MSE], 3, n_samples)
+    scorer.batch = batch
+    return scorer(first)
 
 
 def test_the_table_has_the_scores_of_the_models_samples(config, found):
     assert json.loads(read(config, "metrics.json")) == found
+    assert set(found["predictors"]) == {row["name"] for row in found["table"]}
+    assert [metric["name"] for metric in found["metrics"]] == NAMES
+    reasons = {metric["name"]: metric["reason"] for metric in found["not_computed"]}
+    assert reasons == {"lpips": "set --lpips_weights", "fvd": "set --fvd_weights"}
+    assert found["step"] == 12 and found["model"] == "SVG-LP"
     clips = _clips(config)
     samples = rollout.generate(model_of(config), clips[:, :3], 6, noise.sample_seeds(0, range(3), 4)).frames.numpy()
-    truth = clips[:, np.newaxis, 3:] / np.float32(255)
+    truth = clips[:, 3:] / np.float32(255)
     table = by_name(found)
-    for name, metric in (("psnr", psnr), ("ssim", ssim), ("mse", mse)):
-        values = metric(truth, samples).numpy().mean(axis=-1)  # [B, S]
+    errors = np.square(truth[:, np.newaxis] - samples).mean(axis=(3, 4, 5), dtype=np.float64)  # [B, S, T]
+    similarities = np.array([ssim(*pair) for pair in zip(truth, samples, strict=True)])
+    for name, values in (
+        ("psnr", -10 * np.log10(errors).mean(axis=-1)),
+        ("psnr_video", -10 * np.log10(errors.mean(axis=-1))),
+        ("ssim", similarities.mean(axis=-1)),
+        ("mse", errors.mean(axis=-1)),
+    ):
         best, worst = (np.min, np.max) if name == "mse" else (np.max, np.min)
         for row, expected in (("best", best(values, 1)), ("mean", values.mean(1)), ("worst", worst(values, 1))):
             score = table[f"{row} of 4"]["metrics"][name]
@@ -67,12 +81,15 @@ def test_the_table_has_the_scores_of_the_models_samples(config, found):
 
 def test_trivial_predictions_and_the_simulator_are_rows_of_the_table(config, found):
     table, clips = by_name(found), _clips(config) / np.float32(255)
-    for name, frames in (("black", 0 * clips[:, 3:]), ("copy last", clips[:, 2:3])):
+    mean = (
+        next(iter(make_dataset(config, "train", n_clips=1_000).unbatch().batch(1_000))).numpy().mean(axis=(0, 1)) / 255
+    )
+    for name, frames in (("black", 0 * clips[:, 3:]), ("copy last", clips[:, 2:3]), ("training mean", mean)):
         errors = np.square(clips[:, 3:] - frames).mean(axis=(1, 2, 3, 4), dtype=np.float64)
         np.testing.assert_allclose(table[name]["metrics"]["mse"]["mean"], errors.mean(), rtol=1e-5)
     best, mean = (table[f"simulator, {which}"]["metrics"]["mse"]["mean"] for which in ("best of 4", "mean sample"))
     assert best < mean < min(table[name]["metrics"]["mse"]["mean"] for name in ("best of 4", "black"))
-    certain = by_name(run_evaluation(config.replace(motion="deterministic"), "certain", model_of(config), n_clips=1))
+    certain = by_name(run_evaluation(config.replace(motion="deterministic"), "certain", model_of(config)))
     assert certain["simulator, mean sample"]["metrics"]["psnr"]["mean"] == pytest.approx(100)
 
 
@@ -86,31 +103,34 @@ def test_digit_identity_is_reported_for_each_frame_and_row(config, found):
     assert missing[0]["reason"] == "it is defined for clips of one embedded digit"
 
 
+def test_without_training_data_there_is_no_training_mean(config, monkeypatch):
+    def missing(config):
+        raise DataError("no training clips")
+
+    monkeypatch.setattr(scoring, "training_mean", missing)
+    found = run_evaluation(config, "no training")
+    assert "There is no training mean: no training clips" in found["notes"]
+    assert "black" in by_name(found) and "training mean" not in by_name(found)
+
+
 def test_a_sample_depends_on_its_seed_and_clip_only(config):
-    many, few = _scorer(config, 60, 1)(2)[0], _scorer(config, 30, 1)(2)[0]
-    np.testing.assert_array_equal(many["model/mse"][:30], few["model/mse"])
-    np.testing.assert_array_equal(many["simulator/mse"][:30], few["simulator/mse"])
-    assert len(np.unique(many["model/mse"][:, -1])) > 50
+    many, few = _scores(config, 60, 1, 2), _scores(config, 30, 1, 2)
+    for kind in ("model/mse", "simulator/mse"):
+        np.testing.assert_array_equal(many[kind][:, :30], few[kind])
+    assert len(np.unique(many["model/mse"][0, :, -1])) > 50
 
 
-def test_clips_sampled_at_once_have_the_scores_of_clips_sampled_alone(config):
-    batched = _scorer(config, 27, 3)(3)
-    for number, record in enumerate(batched, start=3):
-        alone = _scorer(config, 27, 1)(number)[0]
-        np.testing.assert_allclose(record["model/mse"], alone["model/mse"], rtol=2e-5)
-        np.testing.assert_array_equal(record["simulator/mse"], alone["simulator/mse"])
-
-
-def test_calls_of_the_model_have_one_shape_within_the_memory_bound(config, monkeypatch):
+def test_clips_sampled_in_calls_of_one_shape_have_the_scores_of_clips_sampled_alone(config, monkeypatch):
     generate, shapes = rollout.generate, set()
     monkeypatch.setattr(rollout, "generate", lambda *args: shapes.add(args[3].shape) or generate(*args))
-    context, seeds = _clips(config, 2)[:, :3] / np.float32(255), noise.sample_seeds(0, [7, 8], 30)
-    parts = list(scoring.sample(model_of(config), context, 4, seeds, 3))
-    assert shapes == {(3, 25)} and [part.shape[:2] for part in parts] == [(2, 25), (2, 5)]
-    expected = generate(model_of(config), context, 4, seeds).frames.numpy()
-    np.testing.assert_allclose(np.concatenate(parts, axis=1), expected, atol=1e-6)
+    batched = _scores(config, 30, 3, 3)
+    assert shapes == {(3, 25)}
+    for index in range(3):
+        alone = _scores(config, 30, 1, 3 + index)
+        np.testing.assert_allclose(batched["model/mse"][index], alone["model/mse"][0], rtol=2e-5)
+        np.testing.assert_array_equal(batched["simulator/mse"][index], alone["simulator/mse"][0])
     counts = [scoring.clips_at_once(model_of(config), n, clips) for n, clips in ((100, 999), (100, 5), (1, 999))]
-    assert counts == [16, 5, 32]
+    assert counts == [16, 5, 32]  # within the memory bound
 
 
 def test_the_same_seed_gives_the_same_files_to_the_last_bit_and_another_seed_others(config, found):
@@ -123,20 +143,27 @@ def test_the_same_seed_gives_the_same_files_to_the_last_bit_and_another_seed_oth
 def test_an_interrupted_evaluation_resumes_at_its_batch_and_gives_the_same_bits(config, monkeypatch):
     monkeypatch.setattr(scoring, "_MOST_CLIPS_AT_ONCE", 2)
     run_evaluation(config, "undisturbed")
-    scored, score = [], Scorer.__call__
+    calls, score = [], Scorer.__call__
 
     def interrupted(self, first):
-        if first == 2 and len(scored) == 1:
-            scored.append("stop")
+        calls.append(first)
+        if len(calls) in (1, 3):
             raise KeyboardInterrupt
-        scored.append(first)
         return score(self, first)
 
     monkeypatch.setattr(Scorer, "__call__", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run_evaluation(config, "interrupted")
+    for texts in ((), ("2 of 3 clips are scored",)):  # says so only if scores were saved
+        with pytest.raises(KeyboardInterrupt) as stop:
+            run_evaluation(config, "interrupted")
+        assert stop.value.args == texts
     run_evaluation(config, "interrupted")
-    assert scored == [0, "stop", 2] and tables(config, "undisturbed") == tables(config, "interrupted")
+    assert calls == [0, 0, 2, 2] and tables(config, "undisturbed") == tables(config, "interrupted")
+    (path,) = glob.glob(os.path.join(config.run_dir, "interrupted", "scores", "*", "000000.npz"))
+    content = Path(path).read_bytes()
+    for damaged in (b"", b"nonsense", content[:50], content[:-1]):
+        Path(path).write_bytes(damaged)
+        run_evaluation(config, "interrupted")
+        assert Path(path).read_bytes() == content
 
 
 def test_stored_scores_are_used_again_with_the_same_settings_only(config, monkeypatch):
@@ -158,18 +185,32 @@ def test_a_model_without_a_latent_variable_draws_one_sample(tmp_path):
     assert "simulator, best of 4" in table and found["by_samples"]["psnr"]["n"] == [1]
 
 
-def test_per_clip_csv_has_the_numbers_of_metrics_json(config, found):
-    assert all(curve["frames"] == [3, 4, 5, 6, 7, 8] for curve in found["curves"].values())
+def test_csv_files_have_the_numbers_of_metrics_json(config, found):
     values = [float(row["best"]) for row in csv_rows(config, "per_clip.csv") if row["metric"] == "psnr"]
     assert np.mean(values) == pytest.approx(by_name(found)["best of 4"]["metrics"]["psnr"]["mean"], rel=1e-12)
+    rows = csv_rows(config, "per_frame.csv")
+    assert "psnr_video" not in found["curves"] and len(rows) == 4 * len(found["table"]) * 6
+    for name, curve in found["curves"].items():
+        assert curve["frames"] == [3, 4, 5, 6, 7, 8]
+        for line in curve["lines"]:
+            of_line = [row for row in rows if (row["predictor"], row["metric"]) == (line["name"], name)]
+            assert [int(row["frame"]) for row in of_line] == curve["frames"]
+            assert all([float(row[key]) for row in of_line] == line[key] for key in ("mean", "low", "high"))
 
 
-def test_every_row_and_metric_is_defined(found):
-    assert set(found["predictors"]) == {row["name"] for row in found["table"]}
-    assert [metric["name"] for metric in found["metrics"]] == NAMES
-    reasons = {metric["name"]: metric["reason"] for metric in found["not_computed"]}
-    assert reasons == {"lpips": "set --lpips_weights", "fvd": "set --fvd_weights"}
-    assert found["step"] == 12 and found["model"] == "SVG-LP"
+def test_one_metric_selects_the_samples_for_all(config, found):
+    selected = run_evaluation(config, "selected", select="ssim")
+    rows = csv_rows(config, "per_clip.csv", "selected")
+    chosen = {row["clip"]: row["best_sample"] for row in rows if row["metric"] == "ssim"}
+    assert all(row["best_sample"] == chosen[row["clip"]] for row in rows) and selected["examples_best_by"] == "ssim"
+    assert selected["chosen_by"].startswith("SSIM chooses the best sample of each clip for all metrics")
+    own, by_ssim = by_name(found), by_name(selected)
+    for name in ("best of 4", "simulator, best of 4"):
+        assert by_ssim[name]["metrics"]["ssim"] == own[name]["metrics"]["ssim"]
+        assert by_ssim[name]["metrics"]["mse"]["mean"] >= own[name]["metrics"]["mse"]["mean"]
+    assert by_ssim["best of 4"]["metrics"]["psnr"] != own["best of 4"]["metrics"]["psnr"]
+    assert by_ssim["mean of 4"] == own["mean of 4"]
+    assert run_evaluation(config, "selected", select="psnr")["examples_best_by"] == "psnr"
 
 
 def test_the_examples_are_the_scored_samples(config):
@@ -201,25 +242,15 @@ def test_two_models_stand_side_by_side(config):
     assert by_name(both)["presets/other, best of 4"]["metrics"] == by_name(other)["best of 4"]["metrics"]
     assert "presets/other" in both["predictors"]["presets/other, best of 4"]
     assert "presets/other, best of 4" in [line["name"] for line in both["curves"]["identity"]["lines"]]
-    with pytest.raises(ConfigError, match="presets/other cannot be compared: n_clips of the test clips differ"):
-        run_evaluation(config, "compared", n_clips=1, compared=other)
+    with pytest.raises(ConfigError, match="presets/other cannot be compared: seed of the test clips differ"):
+        run_evaluation(config, "compared", n_clips=2, seed=1, compared=other)
 
 
-class _FakeLpips:
-    definition = "a stand-in for LPIPS"
-
-    def __init__(self, path):
-        pass
+class _FakeNetwork:
+    definition = "a stand-in."
 
     def measure(self, context, truth, predictions):
         return np.abs(truth - np.asarray(predictions)).mean(axis=(-3, -2, -1))
-
-
-class _FakeFvd:
-    definition = "a stand-in for FVD."
-
-    def __init__(self, path):
-        pass
 
     def __call__(self, videos):
         assert videos.shape[1] == 9  # context included
@@ -227,21 +258,21 @@ class _FakeFvd:
 
 
 def test_lpips_and_fvd_are_computed_with_their_networks(config, monkeypatch):
-    monkeypatch.setattr("svg_tf.metrics.lpips.Lpips", _FakeLpips)
-    monkeypatch.setattr("svg_tf.metrics.fvd.VideoFeatures", _FakeFvd)
+    for name in ("Lpips", "VideoFeatures"):
+        monkeypatch.setattr(evaluate_module, name, lambda path: _FakeNetwork())
     found = run_evaluation(config, "networks", lpips_weights="lpips", fvd_weights="fvd")
     table = by_name(found)
     assert [metric["name"] for metric in found["metrics"]] == [*NAMES, "lpips", "fvd"] and not found["not_computed"]
     clips = _clips(config) / np.float32(255)
     np.testing.assert_allclose(table["black"]["metrics"]["lpips"]["mean"], clips[:, 3:].mean(), rtol=1e-5)
     with_fvd = {name for name, row in table.items() if "fvd" in row["metrics"]}
-    assert with_fvd == {"one sample", "black", "copy last", "simulator, one sample"}
+    assert with_fvd == {"one sample", "black", "copy last", "training mean", "simulator, one sample"}
     truth, black = clips.reshape(3, -1)[:, ::1000], (clips * (np.arange(9) < 3)[:, None, None, None]).reshape(3, -1)
     expected = np.square(truth.mean(0) - black[:, ::1000].mean(0)).sum()
     assert table["black"]["metrics"]["fvd"]["mean"] >= expected * (1 - 1e-6)
     assert "fvd" not in found["curves"] and "low" not in table["black"]["metrics"]["fvd"]
-    one = run_evaluation(config, "networks", n_clips=1, fvd_weights="fvd")
-    assert {metric["name"]: metric["reason"] for metric in one["not_computed"]}["fvd"] == "it needs two clips"
+    _, _, missing = evaluate_module._metrics(Options(lpips_weights="lpips", fvd_weights="fvd"), config, 1)
+    assert missing == [{"name": "fvd", "title": "FVD", "reason": "it needs two clips"}]
 
 
 def test_differences_from_the_protocol_are_listed(config):

@@ -14,17 +14,14 @@ from svg_tf import uncertainty
 from svg_tf.config import Config, ConfigError
 from svg_tf.data.digits import load_digits
 from svg_tf.data.moving_mnist import Truth
-from svg_tf.uncertainty import analysis, prior, sequences
-from svg_tf.uncertainty.detection import mean_auc, score, weighted_auc
+from svg_tf.uncertainty import analysis, sequences
+from svg_tf.uncertainty.detection import clip_stddev, mean_auc, score, untrained_priors, weighted_auc
 
 CONFIG = Config(digits="embedded", num_digits=2, digit_size=16, image_width=32, max_speed=3, n_past=3, n_eval=9)
 
 
 def truth_of(batches):
     return Truth(*(np.concatenate(arrays) for arrays in zip(*(truth for _, truth in batches), strict=True)))
-
-
-# Sequences.
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +53,6 @@ def test_a_common_motion_is_that_of_its_clip_with_other_digits(truth):
         np.testing.assert_array_equal(frames[clip, time, ..., 0], np.minimum(plain, 255))
 
 
-# Standard deviations.
-
-
 class InformedPrior:
     """Has sigma e after a hit, in one of two dimensions, else 1 / e."""
 
@@ -88,7 +82,7 @@ def marked(batches):
 
 def test_a_prior_that_sees_the_hits_detects_every_turn():
     batches = marked(sequences.random_motions(CONFIG, 40, 30))
-    (stddev,), turns = prior.clip_stddev(Codes(), batches)
+    (stddev,), turns = clip_stddev(Codes(), batches)
     assert np.isnan(stddev[:, 0]).all()
     expected = np.where(turns.any(-1), (np.e + 1 / np.e) / 2, 1 / np.e)
     np.testing.assert_allclose(stddev[:, 1:], expected[:, 1:], rtol=1e-5)
@@ -102,13 +96,13 @@ def test_a_prior_that_sees_the_hits_detects_every_turn():
 def test_the_standard_deviation_is_that_of_the_models_prior_and_sees_the_past_only(lively):
     model = lively()
     ((frames, truth),) = sequences.random_motions(CONFIG, 3, 10)
-    (stddev,), turns = prior.clip_stddev(model, [(frames, truth)])
+    (stddev,), turns = clip_stddev(model, [(frames, truth)])
     _, logvar = model(tf.constant(frames)).prior  # [B, T-1, Z]
     np.testing.assert_allclose(stddev[:, 1:], np.exp(logvar.numpy() / 2).mean(-1), rtol=1e-4)
     np.testing.assert_array_equal(turns, sequences.turns(truth.wall_hits))
     changed = frames.copy()
     changed[:, 6:] = 255 - changed[:, 6:]
-    (other,), _ = prior.clip_stddev(model, [(changed, truth)])
+    (other,), _ = clip_stddev(model, [(changed, truth)])
     np.testing.assert_array_equal(stddev[:, 1:7], other[:, 1:7])
     assert (stddev[:, 7] != other[:, 7]).all()
 
@@ -117,11 +111,11 @@ def test_the_standard_deviation_is_that_of_the_models_prior_and_sees_the_past_on
 def test_untrained_priors_have_the_models_architecture_and_differ(tiny, recurrence):
     model = tiny(prior_layers=2, recurrence=recurrence)
     shapes = [tuple(weight.shape) for weight in model.prior.weights]
-    priors = prior.untrained_priors(model, 2, seed=5)
+    priors = untrained_priors(model, 2, seed=5)
     assert [[tuple(weight.shape) for weight in each.weights] for each in priors] == [shapes] * 2
     first, second = (each.weights[0].numpy() for each in priors)
     assert (first != second).any()
-    np.testing.assert_array_equal(first, prior.untrained_priors(model, 1, seed=5)[0].weights[0].numpy())
+    np.testing.assert_array_equal(first, untrained_priors(model, 1, seed=5)[0].weights[0].numpy())
 
 
 def test_the_standard_deviation_along_a_rollout_is_that_of_its_prior(lively, frames):
@@ -136,9 +130,6 @@ def test_the_standard_deviation_along_a_rollout_is_that_of_its_prior(lively, fra
         np.testing.assert_allclose(stddev[:, sample], np.exp(logvar[:, 2:] / 2), rtol=1e-3)
     with pytest.raises(ValueError, match="prior is 'fixed'; only a learned prior"):
         lively(prior="fixed").prior_stddev(context, 4)
-
-
-# Scores.
 
 
 def make(sequences=40, frames=30, shift=1.0, seed=0):
@@ -173,30 +164,23 @@ def test_the_interval_resamples_sequences_and_not_frames():
     assert tuple(often) == pytest.approx(tuple(once), abs=1e-12)  # more of the same is no more evidence
 
 
-def test_shuffled_sequences_keep_what_depends_on_time_only():
+def test_shuffled_sequences_keep_what_depends_on_time_only_and_clips_without_turns_are_refused():
     turns = np.zeros([20, 12], bool)
     turns[:, 8] = True  # at the same time in all sequences
     values = turns + 0.1 * np.random.default_rng(0).random(turns.shape)
     assert score(values, values[np.newaxis], turns, 2, 0)["shuffled"].mean == 1.0
-
-
-def test_clips_without_turns_are_refused():
     with pytest.raises(ConfigError, match="0 of the 8 scored frames show a turn; raise --n_sequences"):
         score(np.zeros([2, 6]), np.zeros([1, 2, 6]), np.zeros([2, 6], bool), 2, 0)
 
 
-# The analysis.
-
-
 def test_the_analysis_writes_json_and_figures(small, lively, tmp_path):
     config, model = small(num_digits=2), lively()
-    numbers = {"n_sequences": 12, "n_digit_sets": 4, "n_samples": 3, "n_frames": 14, "seed": 1}
-    result = analysis.analyse(model, config, str(tmp_path), **numbers)
+    settings = analysis.Settings(n_sequences=12, n_digit_sets=4, n_samples=3, n_frames=14, seed=1)
+    result = analysis.analyse(model, config, str(tmp_path), settings)
     assert sorted(os.listdir(tmp_path)) == sorted(analysis.NAMES)
     assert json.loads((tmp_path / "uncertainty.json").read_text(encoding="utf-8")) == result
     for figure in result["figures"]:
         assert np.asarray(Image.open(tmp_path / figure["file"]).convert("L")).std() > 5
-    assert set(result["auc"]) == {"model", "untrained", "shuffled"}
     assert f"{result['auc']['model']['mean']:.3f}" in result["summary"][0]
     assert all(len(row) == len(result["table"]["columns"]) for row in result["table"]["rows"])
 
@@ -211,7 +195,7 @@ def test_the_analysis_writes_json_and_figures(small, lively, tmp_path):
         assert turns == np.flatnonzero(sequences.turns(truth.wall_hits)[clip, :, digit]).tolist()
     assert hit + 1 in result["stddev"]["turns"][0]
 
-    assert analysis.analyse(model, config, str(tmp_path), **numbers) == result
+    assert analysis.analyse(model, config, str(tmp_path), settings) == result
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,12 @@ _N_CLIPS = flags.DEFINE_integer(
     lower_bound=0,
 )
 _N_SAMPLES = flags.DEFINE_integer("n_samples", 100, "futures per clip, N", lower_bound=1, upper_bound=4096)
+_SELECT = flags.DEFINE_enum(
+    "select",
+    "own",
+    ("own", "ssim", "psnr"),
+    "metric that chooses the best future of a clip for all metrics; own: each metric chooses its own",
+)
 _SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, upper_bound=2**31 - 1)
 _LPIPS = flags.DEFINE_string("lpips_weights", "", "folder with the published weights of LPIPS; empty: no LPIPS")
 _FVD = flags.DEFINE_string("fvd_weights", "", "folder of FVD's network, I3D; empty: no FVD")
@@ -68,6 +74,7 @@ def run() -> None:
         protocol=_PROTOCOL.value,
         n_clips=_N_CLIPS.value,
         n_samples=_N_SAMPLES.value,
+        select=_SELECT.value,
         seed=_SEED.value,
         lpips_weights=_LPIPS.value,
         fvd_weights=_FVD.value,
@@ -83,10 +90,11 @@ def run() -> None:
             compared = evaluate(shown, options._replace(checkpoint="best"), os.path.join(folder, "compared"), model)
         config, model = run_flags.load()
         found = evaluate(config, options, folder, model, compared)
-    except KeyboardInterrupt:
-        sys.exit(f"interrupted; the scores are saved in {folder}, and the same command resumes there")
+    except KeyboardInterrupt as stop:
+        saved = [f"{done} and saved in {folder}; the same command resumes there" for done in stop.args]
+        sys.exit("; ".join(["interrupted", *saved]))
     _print(found)
-    print(f"wrote {report.write_report(folder)}, metrics.json and per_clip.csv")
+    print(f"wrote {report.write_report(folder)}, metrics.json, per_clip.csv and per_frame.csv")
 
 
 def _print(found: dict[str, Any]) -> None:

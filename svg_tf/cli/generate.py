@@ -19,7 +19,7 @@ def run() -> None:
     from svg_tf.evaluation import futures
 
     config, model = run_flags.load()
-    result = futures.draw(
+    n_clips, table = futures.draw(
         model,
         config,
         folder,
@@ -29,7 +29,7 @@ def run() -> None:
         horizon=_HORIZON.value or config.n_eval - config.n_past,
         seed=_SEED.value,
     )
-    print(f"{result.n_clips} test clips, predicted frames only:")
-    for name, values in result.table.items():
+    print(f"{n_clips} test clips, predicted frames only:")
+    for name, values in table.items():
         print(f"  {name:<16}" + "  ".join(f"{metric} {value:6.3f}" for metric, value in values.items()))
     print(f"wrote {folder}/futures.gif and a strip of each clip")

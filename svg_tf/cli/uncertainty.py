@@ -29,16 +29,8 @@ def run() -> None:
     from svg_tf.uncertainty import analysis  # imports TensorFlow, late so that a bad flag fails fast
 
     config, model = run_flags.load()
-    result = analysis.analyse(
-        model,
-        config,
-        folder,
-        n_sequences=_N_SEQUENCES.value,
-        n_digit_sets=_N_DIGIT_SETS.value,
-        n_samples=_N_SAMPLES.value,
-        n_frames=_N_FRAMES.value,
-        seed=_SEED.value,
-    )
+    sizes = (_N_SEQUENCES.value, _N_DIGIT_SETS.value, _N_SAMPLES.value, _N_FRAMES.value)
+    result = analysis.analyse(model, config, folder, analysis.Settings(*sizes, _SEED.value))
     print("\n".join(result["summary"]))
     print(f"wrote {', '.join(analysis.NAMES)} to {folder}")
     if os.path.exists(os.path.join(folder, "metrics.json")):

@@ -1,10 +1,11 @@
 """The metrics of frames: how they are measured, and their definitions in words."""
 
-import importlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from svg_tf.metrics import psnr, ssim
 
 Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -20,6 +21,7 @@ class Metric(NamedTuple):
         definition: everything that determines the number, in words.
         measure: function of a clip's context [P, H, W, C], its truth [T, H, W, C] and predictions [S, T, H, W, C],
             float32 in [0, 1], that returns the score of each frame, [S, T]. None for FVD.
+        curve: whether the scores differ from frame to frame.
     """
 
     name: str
@@ -28,15 +30,11 @@ class Metric(NamedTuple):
     better: str
     definition: str
     measure: Measure | None = None
+    curve: bool = True
 
 
-def _measure(module: str, name: str) -> Measure:
-    """Return a function of svg_tf.metrics that is imported when it is called: TensorFlow takes seconds to import."""
-
-    def measure(context: np.ndarray, truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-        return getattr(importlib.import_module(f"svg_tf.metrics.{module}"), name)(truth, predictions).numpy()
-
-    return measure
+def _without_context(function: Callable) -> Measure:
+    return lambda context, truth, predictions: function(truth, predictions).numpy()
 
 
 PSNR = Metric(
@@ -47,7 +45,17 @@ PSNR = Metric(
     "-10 log10 of the mean squared error of a frame over its pixels and channels, frames in [0, 1], averaged over the "
     "predicted frames. Identical frames score 100 dB. The published scripts average the PSNRs of the channels instead: "
     "the same for grey frames, 0.01 to 0.05 dB more for frames like BAIR's.",
-    _measure("psnr", "psnr"),
+    _without_context(psnr.psnr),
+)
+PSNR_VIDEO = Metric(
+    "psnr_video",
+    "PSNR of the video",
+    "dB",
+    "higher",
+    "-10 log10 of the squared error averaged over the predicted frames, at most 100 dB. Never more than PSNR, which "
+    "good frames raise more than bad ones lower it.",
+    _without_context(psnr.psnr_video),
+    curve=False,
 )
 SSIM = Metric(
     "ssim",
@@ -57,7 +65,7 @@ SSIM = Metric(
     "Structural similarity (Wang et al. 2004) with a Gaussian window of 11x11, sigma 1.5, data range 1, K1 0.01, K2 "
     "0.03, weighted covariances, at positions where the window fits; averaged over channels and predicted frames. As "
     "in tf.image.ssim and the SRVP authors' code.",
-    _measure("ssim", "ssim"),
+    _without_context(ssim.ssim),
 )
 SSIM_SVG = Metric(
     "ssim_svg",
@@ -66,7 +74,7 @@ SSIM_SVG = Metric(
     "higher",
     "Structural similarity as in the SVG authors' script, with scikit-image's defaults: uniform window of 7x7, data "
     "range 2, sample covariances; averaged over channels and predicted frames. Higher than SSIM of the same frames.",
-    _measure("ssim", "ssim_svg"),
+    _without_context(ssim.ssim_svg),
 )
 MSE = Metric(
     "mse",
@@ -74,8 +82,8 @@ MSE = Metric(
     "",
     "lower",
     "Squared error of frames in [0, 1], averaged over the predicted frames.",
-    _measure("psnr", "mse"),
+    _without_context(psnr.mse),
 )
 
-METRICS = [PSNR, SSIM, SSIM_SVG, MSE]
+METRICS = [PSNR, PSNR_VIDEO, SSIM, SSIM_SVG, MSE]
 """The metrics of every evaluation. Append to it to add one, see CONTRIBUTING.md."""

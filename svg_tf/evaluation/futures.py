@@ -1,39 +1,25 @@
 """Futures of a run's test clips: sampled, scored and drawn as pictures."""
 
 import os
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from svg_tf import noise, rollout, visualization
+from svg_tf import noise, visualization
 from svg_tf.config import Config
 from svg_tf.data.dataset import make_dataset
-from svg_tf.evaluation import definitions
-from svg_tf.evaluation.scoreboard import Scoreboard
-from svg_tf.evaluation.scoring import clips_at_once, sample, trivial_predictions
-from svg_tf.metrics.psnr import decibels
+from svg_tf.evaluation.scoring import clips_at_once, example, sample, trivial_predictions
+from svg_tf.metrics.psnr import decibels, mse
+from svg_tf.metrics.ssim import ssim
 from svg_tf.models.svg import SVG
 from svg_tf.progress import progress
 from svg_tf.visualization import Row
 
-_METRICS = (definitions.MSE, definitions.SSIM)
 _SHOWN_SAMPLES = 3
-
-
-class Result(NamedTuple):
-    """Scores by predictor: best of n_samples, mean sample, copy last and black.
-
-    PSNR, in dB, is that of the squared error averaged over clips. In this way a clip without motion, which copy last
-    predicts exactly, counts as one clip.
-    """
-
-    n_clips: int
-    table: dict[str, dict[str, float]]
 
 
 def draw(
     model: SVG, config: Config, folder: str, *, n_clips: int, n_shown: int, n_samples: int, horizon: int, seed: int
-) -> Result:
+) -> tuple[int, dict[str, dict[str, float]]]:
     """Sample and score futures of the first test clips; draw some in folder/futures.gif and futures_<clip>.png.
 
     A picture has the truth, the best sample by SSIM over the predicted frames, the first samples, and the
@@ -49,71 +35,57 @@ def draw(
         horizon: predicted frames. The truth has config.n_eval frames; frames after it are not scored.
         seed: of the futures.
 
+    Returns:
+        The number of clips, and PSNR (dB) and SSIM by predictor: best of n_samples, mean sample, copy last and black.
+        PSNR is that of the squared error averaged over clips. In this way a clip without motion, which copy last
+        predicts exactly, counts as one clip.
+
     Raises:
         DataError: the test data is missing or broken.
     """
-    batch = clips_at_once(model, n_samples, n_clips)
+    n_past, batch = config.n_past, clips_at_once(model, n_samples, n_clips)
     data = make_dataset(config, "test", n_clips=n_clips).unbatch().batch(batch)
-    board, number = Scoreboard(_METRICS), 0
+    scores: dict[str, list[tuple[float, float]]] = {}  # of each clip: squared error and SSIM
     pictures: list[list[Row]] = []
+    number = 0
     with progress(total=n_clips, unit="clip", desc="generate") as bar:
         for clips in data.as_numpy_iterator():
             clips = clips / np.float32(255)
             seeds = noise.sample_seeds(seed, range(number, number + len(clips)), n_samples)
-            contexts, truths = clips[:, : config.n_past], clips[:, config.n_past : config.n_past + horizon]
-            parts = [
-                [_scores(*clip) for clip in zip(contexts, truths, part, strict=True)]
-                for part in sample(model, contexts, horizon, seeds, batch)
-            ]
+            truths, found = clips[:, n_past : n_past + horizon], []
+            for part in sample(model, clips[:, :n_past], horizon, seeds, batch):
+                found.append([_scores(*pair) for pair in zip(truths, part, strict=True)])
             for index, clip in enumerate(clips):
-                scores = {name: np.concatenate([part[index][name] for part in parts]) for name in ("mse", "ssim")}
-                best = _add(board, contexts[index], truths[index], scores)
+                errors, similarities = np.concatenate([part[index] for part in found], axis=1)  # [S] each
+                table = {f"best of {n_samples}": (errors.min(), similarities.max())}
+                table["mean sample"] = errors.mean(), similarities.mean()
+                for name, frames in reversed(trivial_predictions(clip[:n_past], len(truths[index])).items()):
+                    table[name] = tuple(_scores(truths[index], frames[np.newaxis])[:, 0])
+                for name, pair in table.items():
+                    scores.setdefault(name, []).append(pair)
                 if number < n_shown:
-                    chosen = seeds[index : index + 1, [best, *range(min(_SHOWN_SAMPLES, n_samples))]]
-                    samples = rollout.generate(model, contexts[index : index + 1], horizon, chosen).frames[0].numpy()
-                    posterior = rollout.reconstruct(model, clip[np.newaxis])[0].numpy()
-                    pictures.append(_rows(clip, samples, posterior, config.n_past, n_samples))
+                    shown = [similarities.argmax(), *range(min(_SHOWN_SAMPLES, n_samples))]
+                    pictures.append(_rows(example(model, clip, n_past, horizon, seeds[index, shown]), n_samples))
                 number += 1
                 bar.update()
     names = [f"futures_{index}.png" for index in range(len(pictures))]
     for name, rows in zip(names, pictures, strict=True):
-        visualization.write_png(os.path.join(folder, name), visualization.strip(rows, config.n_past))
-    visualization.write_gif(os.path.join(folder, "futures.gif"), visualization.animation(pictures, config.n_past))
+        visualization.write_png(os.path.join(folder, name), visualization.strip(rows, n_past))
+    visualization.write_gif(os.path.join(folder, "futures.gif"), visualization.animation(pictures, n_past))
     visualization.remove_others(folder, r"futures_\d+\.png", names)
-    means: dict[str, Any] = {
-        row["name"]: {name: value["mean"] for name, value in row["metrics"].items()} for row in board.table()
-    }
-    table = {name: {"PSNR": float(decibels(found["mse"])), "SSIM": found["ssim"]} for name, found in means.items()}
-    return Result(number, table)
+    means = {name: np.mean(pairs, axis=0) for name, pairs in scores.items()}
+    return number, {name: {"PSNR": float(decibels(pair[0])), "SSIM": float(pair[1])} for name, pair in means.items()}
 
 
-def _scores(context: np.ndarray, truth: np.ndarray, samples: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the scores of the frames of samples [S, T, H, W, C] that have a truth, by metric."""
+def _scores(truth: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Return the squared error and the SSIM of samples [S, T', H, W, C] where there is a truth: float64 [2, S]."""
     shown = samples[:, : len(truth)]
-    return {metric.name: metric.measure(context, truth, shown) for metric in _METRICS if metric.measure}
+    return np.array([mse(truth, shown), ssim(truth, shown)], np.float64).mean(axis=-1)
 
 
-def _add(board: Scoreboard, context: np.ndarray, truth: np.ndarray, scores: dict[str, np.ndarray]) -> int:
-    """Add a clip's samples and trivial predictions to the board; return the best sample by SSIM."""
-    choices = board.add_samples({"best": f"best of {len(scores['mse'])}", "mean": "mean sample"}, "model", scores)
-    for name, frames in reversed(trivial_predictions(context, len(truth)).items()):
-        found = _scores(context, truth, frames[np.newaxis])
-        board.add_prediction(name, "trivial", {metric: values[0] for metric, values in found.items()})
-    return choices["ssim"].best_sample
-
-
-def _rows(clip: np.ndarray, samples: np.ndarray, posterior: np.ndarray, n_past: int, n: int) -> list[Row]:
-    """Return the rows of a clip's picture, as long as the shorter of truth and predictions.
-
-    Args:
-        clip: the truth with its context, float32 [T, H, W, C].
-        samples: the best sample and the first ones, without the context.
-        posterior: the reconstruction of frames 1 to T-1.
-        n_past: context frames.
-        n: number of samples that the best was chosen from.
-    """
-    best, *first = (np.concatenate([clip[:n_past], sample])[: len(clip)] for sample in samples)
-    rows = [Row("Truth", clip[: len(best)], "truth"), Row(f"Best of {n}", best)]
+def _rows(clip: dict[str, np.ndarray], n_samples: int) -> list[Row]:
+    """Return the rows of a clip's picture, as long as the shorter of truth and predictions, from `scoring.example`."""
+    best, *first = clip["samples"][:, : len(clip["truth"])]
+    rows = [Row("Truth", clip["truth"][: len(best)], "truth"), Row(f"Best of {n_samples}", best)]
     rows += [Row(f"Sample {number}", frames) for number, frames in enumerate(first, start=1)]
-    # The first frame has no prediction; the row of the posterior begins with the true one.
-    return [*rows, Row("Posterior", np.concatenate([clip[:1], posterior])[: len(best)])]
+    return [*rows, Row("Posterior", clip["posterior"][: len(best)])]

@@ -13,9 +13,7 @@ N_SAMPLES = 100
 class Protocol(NamedTuple):
     """A published protocol for one data set."""
 
-    n_past: int
-    n_eval: int
-    n_clips: int  # test clips, or all if there are fewer
+    lengths: tuple[int, int, int]  # n_past, n_eval and the number of test clips
     data: Mapping[str, Any]  # fields of Config that select its test data
     description: str
     deviations: tuple[str, ...]  # known differences between this implementation and the publication
@@ -52,45 +50,46 @@ _DIGITS = {"num_digits": 2, "max_speed": 4, "motion": "stochastic"}
 _KTH = {"kth_split": "svg", "frame_stride": 1}
 _ALL_DIGITS = "The last 5,000 training digits are held out for validation; the published models train on all 60,000."
 _ALL_PERSONS = "Persons 19 and 20 are held out for validation; the published models train on persons 1 to 20."
-_ALL_BAIR = "The last 256 training trajectories are held out for validation; the published models train on all."
-_BAIR_TEXT = (
-    "BAIR robot pushing: 2 context frames, 28 predicted frames, the 256 test trajectories from their first frame."
+_BAIR = Protocol(
+    (2, 30, 256),
+    {"frame_stride": 1},
+    "BAIR robot pushing: 2 context frames, 28 predicted frames, the 256 test trajectories from their first frame.",
+    ("The last 256 training trajectories are held out for validation; the published models train on all.",),
 )
-_SVG_DIGITS_TEXT = (
-    "Stochastic Moving MNIST of Denton and Fergus (2018): 5 context frames, 25 predicted frames, digits of 32 pixels "
-    "that stop at a wall and leave it with a new velocity."
-)
-_SRVP_DIGITS_TEXT = (
-    "Stochastic Moving MNIST of Franceschi et al. (2020): 5 context frames, 20 predicted frames, digits of 28 pixels "
-    "that are reflected where they hit a wall, with a new velocity; the 5,000 published test clips."
-)
-_SVG_KTH_TEXT = (
-    "KTH actions of Denton and Fergus (2018): 10 context frames, 30 predicted frames, windows of the trimmed "
-    "sub-sequences of persons 21 to 25."
-)
-_SRVP_KTH_TEXT = (
-    "KTH actions of Franceschi et al. (2020): 10 context frames, 30 predicted frames, 1,000 windows of the whole "
-    "videos of persons 21 to 25."
-)
-_NO_TABLE = "The publication has curves instead of a table and draws new test clips in each run."
-_WHOLE_VIDEOS = (
-    "Franceschi et al. measured the published numbers, those of SVG included, on windows of whole videos, in which "
-    "persons leave the picture for a while (--protocol=srvp)."
-)
-_OTHER_WINDOWS = "The windows are drawn here; they are not the published ones."
-_BAIR = Protocol(2, 30, 256, {"frame_stride": 1}, _BAIR_TEXT, (_ALL_BAIR,))
 _PROTOCOLS = {
     ("svg", "smmnist"): Protocol(
-        5, 30, 1_000, _DIGITS | {"digit_size": 32}, _SVG_DIGITS_TEXT, (_NO_TABLE, _ALL_DIGITS), comparable=False
+        (5, 30, 1_000),
+        _DIGITS | {"digit_size": 32},
+        "Stochastic Moving MNIST of Denton and Fergus (2018): 5 context frames, 25 predicted frames, digits of 32 "
+        "pixels that stop at a wall and leave it with a new velocity.",
+        ("The publication has curves instead of a table and draws new test clips in each run.", _ALL_DIGITS),
+        comparable=False,
     ),
     ("srvp", "smmnist"): Protocol(
-        5, 25, 5_000, _DIGITS | {"digit_size": 28}, _SRVP_DIGITS_TEXT, (_ALL_DIGITS,), reflected=True
+        (5, 25, 5_000),
+        _DIGITS | {"digit_size": 28},
+        "Stochastic Moving MNIST of Franceschi et al. (2020): 5 context frames, 20 predicted frames, digits of 28 "
+        "pixels that are reflected where they hit a wall, with a new velocity; the 5,000 published test clips.",
+        (_ALL_DIGITS,),
+        reflected=True,
     ),
     ("svg", "kth"): Protocol(
-        10, 40, 1_000, _KTH | {"kth_clips": "trimmed"}, _SVG_KTH_TEXT, (_WHOLE_VIDEOS, _ALL_PERSONS)
+        (10, 40, 1_000),
+        _KTH | {"kth_clips": "trimmed"},
+        "KTH actions of Denton and Fergus (2018): 10 context frames, 30 predicted frames, windows of the trimmed "
+        "sub-sequences of persons 21 to 25.",
+        (
+            "Franceschi et al. measured the published numbers, those of SVG included, on windows of whole videos, in "
+            "which persons leave the picture for a while (--protocol=srvp).",
+            _ALL_PERSONS,
+        ),
     ),
     ("srvp", "kth"): Protocol(
-        10, 40, 1_000, _KTH | {"kth_clips": "whole"}, _SRVP_KTH_TEXT, (_OTHER_WINDOWS, _ALL_PERSONS)
+        (10, 40, 1_000),
+        _KTH | {"kth_clips": "whole"},
+        "KTH actions of Franceschi et al. (2020): 10 context frames, 30 predicted frames, 1,000 windows of the whole "
+        "videos of persons 21 to 25.",
+        ("The windows are drawn here; they are not the published ones.", _ALL_PERSONS),
     ),
     ("svg", "bair"): _BAIR,
     ("srvp", "bair"): _BAIR,
@@ -115,40 +114,30 @@ def resolve(name: str, config: Config) -> Setting:
             "svg and srvp are for smmnist, kth and bair."
         )
     protocol = _PROTOCOLS[name, config.dataset]
-    lengths: dict[str, Any] = {
-        "n_past": protocol.n_past,
-        "n_eval": protocol.n_eval,
-        # Unused in the test, but bounded by n_eval.
-        "n_future": min(config.n_future, protocol.n_eval - protocol.n_past),
-    }
+    n_past, n_eval, n_clips = protocol.lengths
     obstacles = _obstacles(config)
+    changes: dict[str, Any] = {"n_past": n_past, **({} if obstacles else protocol.data)}
     reflected = protocol.reflected and not obstacles
-    changes = {} if obstacles else dict(protocol.data)
     deviations = [
         f"The run was trained with {field}={getattr(config, field)} and is tested with the protocol's {value}."
-        for field, value in {"n_past": protocol.n_past, **changes}.items()
+        for field, value in changes.items()
         if getattr(config, field) != value
     ]
     if reflected:
         deviations.append("The run was trained on digits that stop at a wall and is tested on exact reflections.")
-    deviations += obstacles
     if obstacles:
-        deviations.append(
-            "So the test split of the run is used with the protocol's lengths, and no published number is comparable."
-        )
-    rows = []
+        deviations += [
+            *obstacles,
+            "So the test split of the run is used with the protocol's lengths, and no published number is comparable.",
+        ]
+    published = []
     if protocol.comparable and not obstacles:
         scores = _PUBLISHED[config.dataset].items()
-        rows = [{"name": f"{model}, best of 100", "source": _SOURCE, **values} for model, values in scores]
-    return Setting(
-        name,
-        dataclasses.replace(config, **lengths, **changes),
-        protocol.n_clips,
-        protocol.description,
-        rows,
-        [*deviations, *protocol.deviations],
-        reflected,
-    )
+        published = [{"name": f"{model}, best of 100", "source": _SOURCE, **values} for model, values in scores]
+    n_future = min(config.n_future, n_eval - n_past)  # not used in the test, but bounded by n_eval
+    tested = dataclasses.replace(config, n_eval=n_eval, n_future=n_future, **changes)
+    deviations += protocol.deviations
+    return Setting(name, tested, n_clips, protocol.description, published, deviations, reflected)
 
 
 def _obstacles(config: Config) -> list[str]:

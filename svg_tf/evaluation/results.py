@@ -1,11 +1,11 @@
-"""The files of an evaluation: metrics.json, per_clip.csv and examples.npz."""
+"""The files of an evaluation: metrics.json, per_clip.csv, per_frame.csv and examples.npz."""
 
 import contextlib
 import csv
 import datetime
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,25 +14,23 @@ from svg_tf import files
 from svg_tf.config import ConfigError
 from svg_tf.evaluation import scoreboard, scoring
 from svg_tf.evaluation.definitions import Metric
-from svg_tf.evaluation.scoreboard import Choice, Scoreboard
-from svg_tf.evaluation.store import Store
-from svg_tf.metrics.frechet import frechet_distance
+from svg_tf.evaluation.scoreboard import Line
+from svg_tf.metrics.fvd import frechet_distance
 
 _EXAMPLES, _SHOWN_SAMPLES = 4, 3
 _KINDS = ("model", "compared", "simulator", "trivial")  # order of the rows
-_SAME = ("data", "n_clips", "n_past", "n_eval", "seed")  # in evaluations that are compared
+_SAME = ("data", "n_clips", "n_past", "n_eval", "seed", "select")  # in evaluations that are compared
 
 
 def write(
     folder: str,
     facts: dict[str, Any],
     metrics: Sequence[Metric],
-    missing: Sequence[dict[str, str]],
     scorer: scoring.Scorer,
-    store: Store,
+    scores: dict[str, np.ndarray],
     compared: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write the tables of the first facts["n_clips"] records and return the content of metrics.json.
+    """Write the tables of scored clips and return the content of metrics.json.
 
     Each file is written atomically, metrics.json last. The metrics.json and report.html of an earlier evaluation are
     removed before any other file is replaced.
@@ -40,10 +38,9 @@ def write(
     Args:
         folder: folder to write to.
         facts: entries of metrics.json beside the scores.
-        metrics: metrics to compute.
-        missing: metrics that are not computed, with reasons.
-        scorer: the scorer of the records, for the examples.
-        store: the records.
+        metrics: the metrics of the scores.
+        scorer: the scorer.
+        scores: of B clips, see `Scorer`.
         compared: metrics.json of another model, whose rows are added.
 
     Raises:
@@ -51,101 +48,95 @@ def write(
     """
     if compared and (differing := [name for name in _SAME if compared[name] != facts[name]]):
         raise ConfigError(f"{compared['run_dir']} cannot be compared: {', '.join(differing)} of the test clips differ.")
-    board = Scoreboard([metric for metric in metrics if metric.measure])
-    best: list[int] = []  # sample of each example
-    features: list[np.ndarray] = []  # [videos, D] of each clip
-
-    def write_clips(path: str) -> None:
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["clip", "metric", "best", "mean", "worst", "best_sample"])
-            for clip, record in enumerate(store.records(facts["n_clips"])):
-                choices = _add(board, record, facts)
-                table.writerows([clip, name, *choice] for name, choice in choices.items())
-                if clip < _EXAMPLES:
-                    best.append(choices["ssim"].best_sample)
-                if scorer.videos:
-                    features.append(record["features"])
-        for name in ("metrics.json", "report.html"):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(os.path.join(folder, name))
-
-    files.write_with(os.path.join(folder, "per_clip.csv"), write_clips)
-    rows, curves = board.table() + _distances(scorer.videos, features), board.curves(facts["n_past"])
+    of_frames = {metric.name: metric for metric in metrics if metric.measure}
+    rows_of = {"model": {which: f"{which} of {scorer.n_samples}" for which in ("best", "mean", "worst")}}
+    if scorer.n_simulated:
+        rows_of["simulator"] = {"best": f"simulator, best of {scorer.n_simulated}", "mean": "simulator, mean sample"}
+    lines: list[Line] = []
+    by_samples: dict[str, Any] = {}
+    per_clip: dict[str, list] = {}  # best, mean, worst and best_sample of each clip, by metric
+    for kind, names in rows_of.items():
+        for name in of_frames:
+            chooser = of_frames[name if facts["select"] == "own" else facts["select"]]
+            clips = scores[f"{kind}/{chooser.name}"].mean(axis=-1, dtype=np.float64)
+            order = scoreboard.ranking(clips, chooser.better)
+            frames = scores[f"{kind}/{name}"].astype(np.float64)  # [B, S, T]
+            chosen = scoreboard.choose(frames, order)
+            lines += [Line(row, kind, name, chosen[which]) for which, row in names.items()]
+            if kind == "model":
+                by_samples[name] = scoreboard.by_samples(frames.mean(axis=-1), order)
+                columns = [chosen[which].mean(axis=1).tolist() for which in ("best", "mean", "worst")]
+                per_clip[name] = list(zip(*columns, order[:, 0].tolist(), strict=True))
+    for name in of_frames:
+        trivial = scores[f"trivial/{name}"].astype(np.float64)  # [B, K, T]
+        lines += [Line(row, "trivial", name, trivial[:, place]) for place, row in enumerate(scorer.trivial)]
+    rows = scoreboard.table(lines)
+    curves = scoreboard.curves([line for line in lines if of_frames[line.metric].curve], facts["n_past"])
+    if scorer.videos:
+        _add_distances(rows, scorer.videos, scores["features"])
     if compared:
-        rows += [_relabel(row, compared) for row in compared["table"] if row["kind"] == "model"]
-        for name, curve in curves.items():
-            lines = compared["curves"].get(name, {"lines": []})["lines"]
-            curve["lines"] += [_relabel(line, compared) for line in lines if line["kind"] == "model"]
+        _add_compared(rows, curves, compared)
+    chosen_by = "Each metric chooses its own best sample of each clip"
+    if facts["select"] != "own":
+        chosen_by = f"{of_frames[facts['select']].title} chooses the best sample of each clip for all metrics"
+    examples_best_by = "ssim" if facts["select"] == "own" else facts["select"]
+    definitions = _definitions(scorer, compared)
     found = {
         **facts,
         "date": datetime.date.today().isoformat(),
         "compared": {key: compared[key] for key in ("model", "run_dir", "checkpoint", "step")} if compared else None,
-        "metrics": [{key: getattr(metric, key) for key in metric._fields[:-1]} for metric in metrics],
-        "not_computed": list(missing),
-        "table": _joined(rows),
+        "metrics": [{key: getattr(metric, key) for key in metric._fields[:5]} for metric in metrics],
+        "table": sorted(rows.values(), key=lambda row: _KINDS.index(row["kind"])),
         "curves": curves,
-        "by_samples": board.by_samples(),
+        "by_samples": by_samples,
         "by_samples_definition": f"The score over n is {scoreboard.EXPECTED_BEST}",
         "interval": scoreboard.INTERVAL,
-        "chosen_by": "Each metric chooses its own best sample of each clip, by its mean over the predicted frames.",
-        "examples_best_by": "ssim",
+        "chosen_by": f"{chosen_by}, by its mean over the predicted frames.",
+        "examples_best_by": examples_best_by,
+        "predictors": {name: definitions[name] for name in rows},
     }
-    found["predictors"] = {row["name"]: _definition(row["name"], facts, compared) for row in found["table"]}
-    _write_examples(folder, scorer, best)
+    clip_rows = [[clip, name, *per_clip[name][clip]] for clip in range(facts["n_clips"]) for name in per_clip]
+    _write_csv(folder, "per_clip.csv", ["clip", "metric", "best", "mean", "worst", "best_sample"], clip_rows)
+    frame_rows = [
+        [line["name"], name, *values]
+        for name, curve in curves.items()
+        for line in curve["lines"]
+        for values in zip(curve["frames"], line["mean"], line["low"], line["high"], strict=True)
+    ]
+    _write_csv(folder, "per_frame.csv", ["predictor", "metric", "frame", "mean", "low", "high"], frame_rows)
+    _write_examples(folder, scorer, [choice[-1] for choice in per_clip[examples_best_by][:_EXAMPLES]])
     files.write_text(os.path.join(folder, "metrics.json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     return found
 
 
-def _add(board: Scoreboard, record: np.ndarray, facts: dict[str, Any]) -> dict[str, Choice]:
-    """Add the record of one clip to the scoreboard."""
-    scores: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in _KINDS}
-    for field in record.dtype.names or ():
-        kind, _, metric = field.partition("/")
-        if metric:
-            scores[kind][metric] = record[field]
-    names = {which: f"{which} of {facts['n_samples']}" for which in ("best", "mean", "worst")}
-    choices = board.add_samples(names, "model", scores["model"])
-    if facts["n_simulated"]:
-        names = {"best": f"simulator, best of {facts['n_simulated']}", "mean": "simulator, mean sample"}
-        board.add_samples(names, "simulator", scores["simulator"])
-    for row, name in enumerate(scoring.TRIVIAL):
-        board.add_prediction(name, "trivial", {key: values[row] for key, values in scores["trivial"].items()})
-    return choices
-
-
-def _distances(videos: Sequence[str], features: Sequence[np.ndarray]) -> list[dict[str, Any]]:
-    """Return the rows of FVD, between the first of the videos, the truth, and each other one."""
-    rows = []
+def _add_distances(rows: dict[str, dict[str, Any]], videos: Sequence[str], features: np.ndarray) -> None:
+    """Add FVD between the first of the videos, the truth, and each other one; features are [B, videos, D]."""
     for number, name in enumerate(videos[1:], start=1):
-        truth, other = (np.stack([found[video] for found in features]) for video in (0, number))
         kind = "model" if name == "one sample" else "trivial" if name in scoring.TRIVIAL else "simulator"
-        rows.append({"name": name, "kind": kind, "metrics": {"fvd": {"mean": frechet_distance(truth, other)}}})
-    return rows
+        row = rows.setdefault(name, {"name": name, "kind": kind, "metrics": {}})
+        row["metrics"]["fvd"] = {"mean": frechet_distance(features[:, 0], features[:, number])}
 
 
-def _relabel(row: dict[str, Any], compared: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "name": f"{compared['run_dir']}, {row['name']}", "kind": "compared"}
+def _add_compared(rows: dict[str, dict[str, Any]], curves: dict[str, Any], compared: dict[str, Any]) -> None:
+    """Add the rows and curves of another model, with its name."""
+
+    def relabelled(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        models = [entry for entry in entries if entry["kind"] == "model"]
+        return [{**entry, "name": f"{compared['run_dir']}, {entry['name']}", "kind": "compared"} for entry in models]
+
+    rows.update((row["name"], row) for row in relabelled(compared["table"]))
+    for name, curve in curves.items():
+        curve["lines"] += relabelled(compared["curves"].get(name, {"lines": []})["lines"])
 
 
-def _joined(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows of the same name as one row, sorted by kind."""
-    joined: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        joined.setdefault(row["name"], {**row, "metrics": {}})["metrics"].update(row["metrics"])
-    return sorted(joined.values(), key=lambda row: _KINDS.index(row["kind"]))
-
-
-def _definition(name: str, facts: dict[str, Any], compared: dict[str, Any] | None) -> str:
-    """Return what a row of the table is."""
-    if compared and name.startswith(f"{compared['run_dir']}, "):
-        return f"The same of the model in {compared['run_dir']}, after {compared['step']:,} steps."
-    n, simulated = facts["n_samples"], facts["n_simulated"]
+def _definitions(scorer: scoring.Scorer, compared: dict[str, Any] | None) -> dict[str, str]:
+    """Return what each row of the table is, by name."""
+    n, simulated = scorer.n_samples, scorer.n_simulated
     simulator = (
         "The program that generated the clip. It continues the motion of the context frames and draws a new velocity "
         "at each wall from the last context frame on. Identical frames score 100 dB. "
     )
-    texts = {
+    found = {
         f"best of {n}": f"The best of {n} futures sampled from the model for each clip.",
         f"mean of {n}": f"The mean score of the {n} futures of each clip: the expected score of one sample.",
         f"worst of {n}": f"The worst of the {n} futures of each clip.",
@@ -153,12 +144,29 @@ def _definition(name: str, facts: dict[str, Any], compared: dict[str, Any] | Non
         f"simulator, best of {simulated}": f"{simulator}The best of {simulated} such futures, an upper bound.",
         "simulator, mean sample": f"{simulator}The mean score of such a future.",
         "simulator, one sample": f"{simulator}The first such future.",
+        **scoring.TRIVIAL,
     }
-    return texts.get(name) or scoring.TRIVIAL[name]
+    if compared:
+        text = f"The same of the model in {compared['run_dir']}, after {compared['step']:,} steps."
+        found |= {f"{compared['run_dir']}, {row['name']}": text for row in compared["table"]}
+    return found
+
+
+def _write_csv(folder: str, name: str, head: list[str], rows: list[list[Any]]) -> None:
+    """Write a CSV file. Before it is renamed, remove the metrics.json and report.html of an earlier evaluation."""
+
+    def write_rows(path: str) -> None:
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([head, *rows])
+        for earlier in ("metrics.json", "report.html"):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(folder, earlier))
+
+    files.write_with(os.path.join(folder, name), write_rows)
 
 
 def _write_examples(folder: str, scorer: scoring.Scorer, best: Sequence[int]) -> None:
-    shown = list(range(min(_SHOWN_SAMPLES, scorer.record["model/mse"].shape[0])))
+    shown = list(range(min(_SHOWN_SAMPLES, scorer.n_samples)))
     found = [scorer.example(clip, [sample, *shown]) for clip, sample in enumerate(best)]
     arrays: dict[str, Any] = {
         name: np.stack([np.round(255 * np.clip(example[name], 0, 1)).astype(np.uint8) for example in found])

@@ -1,11 +1,13 @@
 """Scores of test clips: samples of the model, of the simulator that generated the data, and trivial predictions."""
 
+import collections
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from svg_tf import noise, rollout
+from svg_tf.config import Config
 from svg_tf.data.dataset import count_test_clips, make_source
 from svg_tf.data.reflected_mnist import ReflectedMNIST
 from svg_tf.evaluation.definitions import Metric
@@ -15,7 +17,12 @@ from svg_tf.models.svg import SVG
 VideoFeatures = Callable[[np.ndarray], np.ndarray]  # float32 [N, T, H, W, C] in [0, 1] -> float64 [N, D]
 
 SAMPLES_AT_ONCE = 25
-TRIVIAL = {"black": "Every frame is black.", "copy last": "The last context frame is repeated."}
+TRAINING_CLIPS = 1_000
+TRIVIAL = {
+    "black": "Every frame is black.",
+    "copy last": "The last context frame is repeated.",
+    "training mean": f"Every frame is the mean of all frames of the first {TRAINING_CLIPS:,} training clips.",
+}
 # Pixels per predicted frame of all samples in one call: bounds memory and the work that an interruption loses.
 _PIXELS_AT_ONCE = 4 * SAMPLES_AT_ONCE * 64 * 64
 _MOST_CLIPS_AT_ONCE = 32
@@ -54,9 +61,27 @@ class TestClips:
             return self._futures(tf.constant(number, tf.int64), tf.constant(seeds, tf.int64)).numpy()
 
 
-def trivial_predictions(context: np.ndarray, horizon: int) -> dict[str, np.ndarray]:
-    """Return the predictions of TRIVIAL for a context float32 [P, H, W, C]: float32 [horizon, H, W, C] by name."""
+def training_mean(config: Config) -> np.ndarray:
+    """Return the mean of all frames of the first TRAINING_CLIPS training clips: float32 [H, W, C] in [0, 1].
+
+    Raises:
+        DataError: the training data is missing or broken.
+    """
+    source = make_source(config, "train")
+    parts = tf.split(tf.range(TRAINING_CLIPS, dtype=tf.int64), TRAINING_CLIPS // 50)
+    with tf.device("CPU"):
+        means = [source.frames(numbers).numpy().mean(axis=(0, 1)) for numbers in parts]
+    return (np.mean(means, axis=0) / 255).astype(np.float32)
+
+
+def trivial_predictions(context: np.ndarray, horizon: int, mean: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Return the predictions of TRIVIAL for a context float32 [P, H, W, C]: float32 [horizon, H, W, C] by name.
+
+    mean: see `training_mean`; None omits this prediction.
+    """
     frames = {"black": np.zeros_like(context[-1]), "copy last": context[-1]}
+    if mean is not None:
+        frames["training mean"] = mean
     return {name: np.repeat(frame[np.newaxis], horizon, axis=0) for name, frame in frames.items()}
 
 
@@ -90,23 +115,38 @@ def sample(model: SVG, contexts: np.ndarray, horizon: int, seeds: np.ndarray, ba
         yield rollout.generate(model, contexts, horizon, padded).frames.numpy()[:clips, : part.shape[1]]
 
 
+def example(model: SVG, clip: np.ndarray, n_past: int, horizon: int, seeds: np.ndarray) -> dict[str, np.ndarray]:
+    """Return a clip float32 [T, H, W, C], its samples with seeds int64 [S] and its reconstruction, with the context.
+
+    The first frame of the reconstruction, which has no prediction, is the true one.
+    """
+    clips = clip[np.newaxis]
+    futures = rollout.generate(model, clips[:, :n_past], horizon, seeds[np.newaxis]).frames[0]
+    return {
+        "truth": clip,
+        "samples": np.stack([np.concatenate([clip[:n_past], future]) for future in futures]),
+        "posterior": np.concatenate([clip[:1], rollout.reconstruct(model, clips)[0]]),
+    }
+
+
 class Scorer:
-    """Computes the records of clips. A record depends on the clip's number and the arguments only.
+    """Computes the scores of clips. Those of a clip depend on its number and the arguments only.
 
     Args:
         model: a trained model.
         clips: the test clips.
         metrics: metrics of frames.
         seed: of the futures.
-        n_samples: samples of the model per clip.
-        n_simulated: samples of the simulator per clip, if there is one.
-        batch: clips to sample at once, see `clips_at_once`.
+        n_samples: samples per clip, of the model and of the simulator if there is one.
+        mean: see `training_mean`, or None.
         features: network of FVD, or None.
 
     Attributes:
-        videos: names of the videos whose features a record has; the first is the truth. Empty without FVD.
-        record: dtype of a record. Field <kind>/<metric> has the scores of the model's samples [S, T], of TRIVIAL
-            [K, T] or of the simulator's samples [S', T]. The last field is features.
+        batch: clips to sample at once.
+        n_samples: samples of the model per clip: 1 if it has no latent variable.
+        n_simulated: samples of the simulator per clip.
+        trivial: names of the trivial predictions.
+        videos: names of the videos that FVD compares; the first is the truth. Empty without FVD.
     """
 
     def __init__(
@@ -114,80 +154,64 @@ class Scorer:
         model: SVG,
         clips: TestClips,
         metrics: Sequence[Metric],
-        *,
         seed: int,
         n_samples: int,
-        n_simulated: int,
-        batch: int,
+        mean: np.ndarray | None = None,
         features: VideoFeatures | None = None,
     ) -> None:
-        self._model, self._clips, self._metrics, self._seed, self.batch = model, clips, metrics, seed, batch
-        self._n_samples, self._n_simulated = n_samples, n_simulated if clips.simulated else 0
-        self._features = features
-        simulated = ("simulator, one sample",) if self._n_simulated else ()
-        self.videos = ("truth", "one sample", *TRIVIAL, *simulated) if features else ()
-        rows = {"model": self._n_samples, "trivial": len(TRIVIAL), "simulator": self._n_simulated}
-        fields: list[tuple[str, type, tuple[int, int]]] = [
-            (f"{kind}/{metric.name}", np.float32, (count, clips.horizon))
-            for kind, count in rows.items()
-            if count
-            for metric in metrics
-        ]
-        if features:
-            fields.append(("features", np.float64, (len(self.videos), features(self._load([0])).shape[1])))
-        self.record = np.dtype(fields)
+        self._model, self._clips, self._metrics, self._seed = model, clips, metrics, seed
+        self._mean, self._features = mean, features
+        self.n_samples = n_samples if model.has_latent else 1
+        self.n_simulated = n_samples if clips.simulated else 0
+        self.batch = clips_at_once(model, self.n_samples, clips.count)
+        self.trivial = tuple(TRIVIAL)[: 2 if mean is None else 3]
+        simulated = ("simulator, one sample",) if self.n_simulated else ()
+        self.videos = ("truth", "one sample", *self.trivial, *simulated) if features else ()
 
-    def __call__(self, first: int) -> np.ndarray:
-        """Return the records of the batch of clips that begins with `first`, a multiple of `batch`."""
+    def __call__(self, first: int) -> dict[str, np.ndarray]:
+        """Return the scores of the batch of B clips that begins with `first`, a multiple of `batch`.
+
+        Returns:
+            float32 by <kind>/<metric>: of the model's samples [B, S, T], of the trivial predictions [B, K, T] and of
+            the simulator's samples [B, S', T]. With FVD, the features of `videos`, float64 [B, V, D].
+        """
         numbers = range(first, min(first + self.batch, self._clips.count))
-        clips, n_past = self._load(numbers), self._clips.n_past
-        records = np.zeros(len(clips), self.record)
-        videos: list[list[np.ndarray]] = [[clip[n_past:]] for clip in clips]  # for FVD
-        seeds = noise.sample_seeds(self._seed, numbers, self._n_samples)
-        start = 0
-        for part in sample(self._model, clips[:, :n_past], self._clips.horizon, seeds, self.batch):
-            for index, samples in enumerate(part):
-                self._score(records[index], "model", clips[index], samples, start)
-                videos[index] += [] if start else [samples[0]]
-            start += part.shape[1]
-        for number, record, clip, shown in zip(numbers, records, clips, videos, strict=True):
-            trivial = np.stack(list(trivial_predictions(clip[:n_past], self._clips.horizon).values()))
-            self._score(record, "trivial", clip, trivial)
-            shown += list(trivial)
-            for start in range(0, self._n_simulated, SAMPLES_AT_ONCE):
-                seeds = noise.sample_seeds(self._seed, [number], self._n_simulated)[0, start : start + SAMPLES_AT_ONCE]
-                simulated = self._clips.futures(number, seeds) / np.float32(255)
-                self._score(record, "simulator", clip, simulated, start)
-                shown += [] if start else [simulated[0]]
-            if self._features:
-                whole = (np.concatenate([clip[:n_past], video])[np.newaxis] for video in shown)
-                record["features"] = np.concatenate([self._features(video) for video in whole])
-        return records
+        clips, n_past, horizon = self._load(numbers), self._clips.n_past, self._clips.horizon
+        seeds = noise.sample_seeds(self._seed, numbers, self.n_samples)
+        trivial = [list(trivial_predictions(clip[:n_past], horizon, self._mean).values()) for clip in clips]
+        scores: dict[str, list[np.ndarray]] = collections.defaultdict(list)
+        videos = [clips[:, n_past:]]
+        for kind, parts in (
+            ("model", sample(self._model, clips[:, :n_past], horizon, seeds, self.batch)),
+            ("trivial", [np.array(trivial)]),
+            ("simulator", self._simulated(numbers)),
+        ):
+            for place, part in enumerate(parts):  # [B, n, T, H, W, C]
+                tensors = [tf.convert_to_tensor(frames) for frames in part]  # once for all metrics
+                for metric in self._metrics:
+                    assert metric.measure is not None
+                    pairs = zip(clips, tensors, strict=True)
+                    found = [metric.measure(clip[:n_past], clip[n_past:], frames) for clip, frames in pairs]
+                    scores[f"{kind}/{metric.name}"].append(np.stack(found))
+                if place == 0:
+                    videos += list(np.moveaxis(part if kind == "trivial" else part[:, :1], 1, 0))
+        result = {name: np.concatenate(parts, axis=1, dtype=np.float32) for name, parts in scores.items()}
+        if self._features:
+            whole = (np.concatenate([clips[:, :n_past], video], axis=1) for video in videos)
+            features = [[self._features(video[np.newaxis])[0] for video in batch] for batch in whole]
+            result["features"] = np.moveaxis(np.array(features), 1, 0)
+        return result
 
     def example(self, number: int, samples: list[int]) -> dict[str, np.ndarray]:
-        """Return a clip, some of its samples and its reconstruction, float32 [..., T, H, W, C] with the context.
+        """Return what `example` does for the samples with these numbers."""
+        seeds = noise.sample_seeds(self._seed, [number], self.n_samples)[0, samples]
+        return example(self._model, self._load([number])[0], self._clips.n_past, self._clips.horizon, seeds)
 
-        The first frame of the reconstruction, which has no prediction, is the true one.
-        """
-        clip, n_past = self._load([number]), self._clips.n_past
-        seeds = noise.sample_seeds(self._seed, [number], self._n_samples)[:, samples]
-        futures = rollout.generate(self._model, clip[:, :n_past], self._clips.horizon, seeds).frames[0].numpy()
-        context = np.broadcast_to(clip[:, :n_past], [len(samples), *clip[0, :n_past].shape])
-        posterior = rollout.reconstruct(self._model, clip)[0].numpy()
-        return {
-            "truth": clip[0],
-            "samples": np.concatenate([context, futures], axis=1),
-            "posterior": np.concatenate([clip[0, :1], posterior]),
-        }
+    def _simulated(self, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+        for start in range(0, self.n_simulated, SAMPLES_AT_ONCE):
+            seeds = noise.sample_seeds(self._seed, numbers, self.n_simulated)[:, start : start + SAMPLES_AT_ONCE]
+            futures = [self._clips.futures(number, row) for number, row in zip(numbers, seeds, strict=True)]
+            yield np.array(futures) / np.float32(255)
 
     def _load(self, numbers: Iterable[int]) -> np.ndarray:
         return self._clips[numbers] / np.float32(255)
-
-    def _score(self, record: np.void, kind: str, clip: np.ndarray, predictions: np.ndarray, start: int = 0) -> None:
-        """Write the scores of predictions [n, T, H, W, C] to the rows of a record from `start`."""
-        context, truth = np.split(clip, [self._clips.n_past])
-        frames = tf.convert_to_tensor(predictions)  # once for all metrics
-        for metric in self._metrics:
-            assert metric.measure is not None
-            scores = metric.measure(context, truth, frames)
-            record[f"{kind}/{metric.name}"][start : start + len(predictions)] = scores

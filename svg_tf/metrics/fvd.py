@@ -1,10 +1,10 @@
 """FVD: the Fréchet video distance (Unterthiner et al. 2018, arXiv:1812.01717) with the published network.
 
 Videos become the 400 logits of I3D (Carreira & Zisserman, CVPR 2017) trained on Kinetics-400: DeepMind's TensorFlow
-Hub module i3d-kinetics-400, version 1. `frechet_distance` compares two sets of them. Preprocessing is that of the
-authors' frechet_video_distance.py.
+Hub module i3d-kinetics-400, version 1. Preprocessing is that of the authors' frechet_video_distance.py.
 """
 
+import glob
 import hashlib
 import os
 
@@ -19,21 +19,16 @@ _SIGNATURE = "default"
 _WIDTH, _LOGITS = 224, 400
 # I3D halves the number of frames three times, rounding up, and then averages over windows of two.
 _MIN_FRAMES = 9
-# Frames that go through I3D at once, in whole videos: about 0.5 GB.
-_CHUNK_FRAMES = 128
 _REMEDY = f"Download {_HANDLE} (DeepMind's i3d-kinetics-400), unpack it and set --fvd_weights to the folder."
 
 
 class VideoFeatures:
-    """I3D, from videos to the features of FVD.
+    """I3D, from videos to the features of FVD. `definition` describes FVD and the network in words.
 
     A TensorFlow Hub module is a program: load only the published one, or one that you made.
 
     Args:
         folder: folder of the unpacked module: saved_model.pb and variables/.
-
-    Attributes:
-        definition: FVD and its network, in words.
 
     Raises:
         ConfigError: the folder is missing.
@@ -67,22 +62,16 @@ class VideoFeatures:
         self._features_of = tf.function(self._features, input_signature=[videos], autograph=False)
 
     def __call__(self, videos: np.ndarray) -> np.ndarray:
-        """Return the features of whole videos, context included: float64 [N, 400].
-
-        Args:
-            videos: float32 [N, T, H, W, C] in [0, 1]; C is 1 or 3.
+        """Return the features of videos float32 [N, T, H, W, C] in [0, 1], context included: float64 [N, 400].
 
         Raises:
             ConfigError: T is below 9.
         """
-        count, frames = videos.shape[:2]
-        if frames < _MIN_FRAMES:
+        if videos.shape[1] < _MIN_FRAMES:
             raise ConfigError(
-                f"Videos have {frames} frames; FVD needs at least {_MIN_FRAMES}. Leave --fvd_weights empty."
+                f"Videos have {videos.shape[1]} frames; FVD needs at least {_MIN_FRAMES}. Leave --fvd_weights empty."
             )
-        chunk = max(1, _CHUNK_FRAMES // frames)
-        features = [self._features_of(videos[start : start + chunk]).numpy() for start in range(0, count, chunk)]
-        return np.concatenate([np.empty([0, _LOGITS]), *features])  # float64, as the first part is
+        return self._features_of(videos).numpy().astype(np.float64)
 
     def _features(self, videos: tf.Tensor) -> tf.Tensor:
         """Return the logits [N, 400] of videos [N, T, H, W, C]."""
@@ -102,9 +91,32 @@ class VideoFeatures:
 def _digest(folder: str) -> str:
     """Return the SHA-256 of the module's graph and variables."""
     digest = hashlib.sha256()
-    variables = os.path.join(folder, "variables")
-    names = sorted(os.listdir(variables)) if os.path.isdir(variables) else []
-    for path in (os.path.join(folder, "saved_model.pb"), *(os.path.join(variables, name) for name in names)):
+    variables = sorted(glob.glob(os.path.join(glob.escape(folder), "variables", "*")))
+    for path in (os.path.join(folder, "saved_model.pb"), *variables):
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the squared Fréchet distance of Gaussians fitted to features [N, D] and [M, D] (Dowson & Landau, 1982).
+
+        d^2 = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1^(1/2) C2 C1^(1/2))^(1/2))
+
+    Covariances are divided by N - 1, as in the published FVD. With fewer features than dimensions they are singular;
+    `scipy.linalg.sqrtm` of their product is inexact there (noise of 1e-16 becomes 1e-8).
+    """
+    first, second = (np.atleast_2d(np.cov(features, rowvar=False)) for features in (a, b))
+    # The eigenvalues of C1^(1/2) C2 C1^(1/2) are the squared singular values of C1^(1/2) C2^(1/2). This way nothing
+    # is rounded before a root is taken.
+    roots = np.linalg.svd(_square_root(first) @ _square_root(second), compute_uv=False)
+    spread = np.trace(first) + np.trace(second) - 2 * roots.sum()
+    return float(np.square(a.mean(axis=0) - b.mean(axis=0)).sum() + max(spread, 0.0))
+
+
+def _square_root(covariance: np.ndarray) -> np.ndarray:
+    """Return the symmetric square root of a positive semidefinite matrix."""
+    values, vectors = np.linalg.eigh(covariance)
+    # Zero eigenvalues are rounded to about 1e-16, whose roots of 1e-8 would count.
+    noise = max(values[-1], 0.0) * len(values) * np.finfo(np.float64).eps
+    return (vectors * np.sqrt(np.where(values > noise, values, 0.0))) @ vectors.T

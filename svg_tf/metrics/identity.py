@@ -18,14 +18,8 @@ class DigitIdentity:
     A digit is cropped around its centre of mass, averaged to 8x8 pixels and normalised. The classifier is trained on
     the training digits, sharp and blurred, and is right on 98 % of the true test frames.
 
-    Args:
-        config: of clips with one embedded digit.
-
-    Attributes:
-        definition: how frames are classified, in words.
-
     Raises:
-        DataError: clips have several digits, or digits of MNIST.
+        DataError: the clips of the configuration have several digits, or digits of MNIST.
     """
 
     definition = (
@@ -51,13 +45,7 @@ class DigitIdentity:
         self._classifier = SVC(C=10, gamma=4).fit(features, np.tile(_training_labels(), len(_BLURS)))
 
     def measure(self, context: np.ndarray, truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-        """Return 1 for each frame with the digit of the context, else 0: float32 [S, T].
-
-        Args:
-            context: float32 [P, H, W, 1] in [0, 1].
-            truth: not used; it makes this a measure of `evaluation.definitions.Metric`.
-            predictions: float32 [S, T, H, W, 1] in [0, 1].
-        """
+        """Return 1 for each frame with the digit of the context, else 0: float32 [S, T]; see `Metric.measure`."""
         labels, counts = np.unique(self.classify(context), return_counts=True)
         return (self.classify(predictions) == labels[counts.argmax()]).astype(np.float32)
 

@@ -20,7 +20,6 @@ from svg_tf.torch_import import TorchFileError, read
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 _SMALLEST_NORM = 1e-10
-_CHUNK_PIXELS = 64 * 64 * 64  # pixels that go through the network at once
 _BACKBONE, _LINEAR = "alexnet-owt-7be5be79.pth", "alex.pth"
 _OUTDATED = "18720f55"  # start of the SHA-256 of alex.pth in version 0.0, which is another metric
 
@@ -46,13 +45,10 @@ _LAYERS = (
 
 
 class Lpips:
-    """LPIPS on AlexNet.
+    """LPIPS on AlexNet. `definition` describes the version, the network and the files in words.
 
     Args:
         folder: folder with alexnet-owt-7be5be79.pth, which torchvision publishes, and alex.pth of the lpips package.
-
-    Attributes:
-        definition: the version, the network and the files, in words.
 
     Raises:
         ConfigError: a file is missing.
@@ -67,22 +63,20 @@ class Lpips:
                 f"{folder} has no weights of LPIPS. Put {_BACKBONE} (published by torchvision) and {_LINEAR} (of the "
                 "lpips package, weights/v0.1) into one folder and set --lpips_weights to it."
             )
-        files, names = (backbones[0], linear), []
-        for file in files:
-            with open(file, "rb") as opened:
-                digest = hashlib.file_digest(opened, "sha256").hexdigest()
-            names.append(f"{os.path.basename(file)} (SHA-256 {digest[:16]})")
-        if digest.startswith(_OUTDATED):
+        digests = {}
+        for path in (backbones[0], linear):
+            with open(path, "rb") as file:
+                digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
+        names = [f"{os.path.basename(path)} (SHA-256 {digest[:16]})" for path, digest in digests.items()]
+        if digests[linear].startswith(_OUTDATED):
             raise TorchFileError(f"{linear} is of LPIPS version 0.0. Use weights/v0.1/{_LINEAR} of the lpips package.")
         self.definition = (
             "LPIPS (Zhang et al. 2018), version 0.1, linear calibration on AlexNet. Grey frames are converted to three "
             f"equal channels. Weights: {' and '.join(names)}."
         )
-        self._convolutions, self._calibration = _weights(*files)
-        frames = tf.TensorSpec([None, None, None, None], tf.float32)
-        maps = [tf.TensorSpec([None, None, None, len(weights)], tf.float32) for weights in self._calibration]
-        self._features_of = tf.function(self._features, input_signature=[frames], autograph=False)
-        self._distances_to = tf.function(self._distances, input_signature=[maps, frames], autograph=False)
+        self._convolutions, self._calibration = _weights(*digests)
+        self._features_of = tf.function(self._features, autograph=False)
+        self._distances_to = tf.function(self._distances, autograph=False)
 
     def measure(self, context: np.ndarray, truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         """Return the LPIPS of each frame, float32 [S, T], 0 or more, lower is better, 0 for identical frames.
@@ -92,15 +86,8 @@ class Lpips:
             truth: float32 [T, H, W, C] in [0, 1]; C is 1 or 3, H and W at least 32.
             predictions: float32 [S, T, H, W, C] in [0, 1].
         """
-        truth, predictions = np.asarray(truth), np.asarray(predictions)
-        scores = np.empty(predictions.shape[:2], np.float32)
-        chunk = max(1, _CHUNK_PIXELS // (truth.shape[1] * truth.shape[2]))
-        for start in range(0, len(truth), chunk):
-            part = slice(start, start + chunk)
-            features = self._features_of(truth[part])  # once for all samples
-            for sample, frames in enumerate(predictions[:, part]):
-                scores[sample, part] = self._distances_to(features, frames)
-        return scores
+        features = self._features_of(truth)  # once for all samples
+        return np.stack([self._distances_to(features, frames) for frames in predictions])
 
     def _features(self, frames: tf.Tensor) -> list[tf.Tensor]:
         """Return the normalised features of frames [N, H, W, C] after each convolution."""

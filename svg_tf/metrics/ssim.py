@@ -5,7 +5,6 @@ XLA fuses the filters. It also offers the variant of the SVG authors' script.
 """
 
 import os
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -45,12 +44,11 @@ def ssim(truth: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
     `tf.image.ssim`.
 
     Args:
-        truth: float32 [..., H, W, C] in [0, 1], H and W at least 11.
-        prediction: float32 [..., H, W, C] in [0, 1]. Leading dimensions broadcast. Truth [T, H, W, C] with samples
-            [S, T, H, W, C] is fastest: the truth is filtered once.
+        truth: float32 [T, H, W, C] in [0, 1], H and W at least 11.
+        prediction: float32 [..., T, H, W, C] in [0, 1], for example the samples [S, T, H, W, C] of a clip.
 
     Returns:
-        float32 [...] in [-1, 1], higher is better, 1 for identical frames; the error is at most 1e-5.
+        float32 [..., T] in [-1, 1], higher is better, 1 for identical frames; the error is at most 1e-5.
 
     Raises:
         ValueError: frames that are not floating point or smaller than the window, or shapes that do not match.
@@ -69,51 +67,32 @@ def ssim_svg(truth: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
 
 def _similarity(truth: tf.Tensor, prediction: tf.Tensor, window: Window) -> tf.Tensor:
     truth, prediction = as_frame_pair(truth, prediction)
-    height, width = truth.shape[-3:-1]
+    if prediction.shape[-4:] != truth.shape:
+        raise ValueError(f"truth {truth.shape} and prediction {prediction.shape} do not match.")
+    height, width = truth.shape[1:3]
     size = len(window.taps)
-    if min(height or size, width or size) < size:
+    if min(height, width) < size:
         raise ValueError(f"frames are {height}x{width} pixels; SSIM needs at least {size}x{size}.")
-    truth_shape, given = truth.shape[:-3], prediction.shape[:-3]
-    leading = tf.broadcast_dynamic_shape(tf.shape(truth)[:-3], tf.shape(prediction)[:-3])
-    frame = tf.shape(truth)[-3:]
-    group = _GROUP_PIXELS // (truth.shape[-3:].num_elements() or _GROUP_PIXELS)  # frames
-    extra = (given.rank or 0) - (truth_shape.rank or 0)
-    if truth_shape.is_fully_defined() and extra > 0 and given[extra:] == truth_shape:
-        truth = tf.reshape(truth, tf.concat([[-1], frame], axis=0))  # [F, H, W, C]
-        samples = tf.reshape(prediction, tf.concat([[-1], tf.shape(truth)], axis=0))  # [S, F, H, W, C]
-        scores = _score_samples(truth, samples, window, max(1, group // truth_shape.num_elements()))
-    else:
-        pair = (tf.broadcast_to(x, tf.concat([leading, frame], axis=0)) for x in (truth, prediction))
-        pair = (tf.reshape(x, tf.concat([[-1], frame], axis=0)) for x in pair)  # [N, H, W, C] each
-        scores = _score_pairs(*pair, window, max(1, group))
-    return tf.reshape(scores, leading)
+    samples = tf.reshape(prediction, [-1, *truth.shape])  # [S, T, H, W, C]
+    scores = _score(truth, samples, window, max(1, _GROUP_PIXELS // truth.shape.num_elements()))
+    return tf.reshape(scores, prediction.shape[:-3])
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def _score_samples(truth: tf.Tensor, samples: tf.Tensor, window: Window, group: int) -> tf.Tensor:
-    """Return the SSIM of samples [S, F, H, W, C] with the truth [F, H, W, C]: float32 [S, F]."""
+def _score(truth: tf.Tensor, samples: tf.Tensor, window: Window, group: int) -> tf.Tensor:
+    """Return the SSIM [S, T] of samples in groups of at most `group`, zero-padded to one shape for XLA."""
     filtered = _filter_truth(truth, window)
-    return _map_groups(lambda part: _compare(filtered, part[0], window), [samples], group)
-
-
-@tf.function(reduce_retracing=True, autograph=False)
-def _score_pairs(truth: tf.Tensor, prediction: tf.Tensor, window: Window, group: int) -> tf.Tensor:
-    """Return the SSIM of frames [N, H, W, C] with frames [N, H, W, C]: float32 [N]."""
-    return _map_groups(lambda x: _compare(_filter_truth(x[0], window), x[1], window), [truth, prediction], group)
-
-
-def _map_groups(function: Callable[[list[tf.Tensor]], tf.Tensor], inputs: list[tf.Tensor], group: int) -> tf.Tensor:
-    """Apply a function to groups of at most `group` rows of inputs [N, ...], zero-padded to one shape for XLA."""
-    rows = tf.shape(inputs[0])[0]
+    rows = tf.shape(samples)[0]
     size = -(-rows // -(-rows // group))
-
-    def split(x: tf.Tensor) -> tf.Tensor:
-        x = tf.pad(x, [[0, -rows % size], *[[0, 0]] * (x.shape.rank - 1)])
-        return tf.reshape(x, tf.concat([[-1, size], tf.shape(x)[1:]], axis=0))
-
-    groups = [split(x) for x in inputs]
-    scores = tf.map_fn(function, groups, parallel_iterations=_PARALLEL_GROUPS, fn_output_signature=tf.float32)
-    return tf.reshape(scores, tf.concat([[-1], tf.shape(scores)[2:]], axis=0))[:rows]
+    padded = tf.pad(samples, [[0, -rows % size], *[[0, 0]] * 4])
+    groups = tf.reshape(padded, tf.concat([[-1, size], tf.shape(truth)], axis=0))
+    scores = tf.map_fn(
+        lambda part: _compare(filtered, part, window),
+        groups,
+        parallel_iterations=_PARALLEL_GROUPS,
+        fn_output_signature=tf.float32,
+    )
+    return tf.reshape(scores, [-1, tf.shape(truth)[0]])[:rows]
 
 
 class _Truth(NamedTuple):
@@ -170,7 +149,7 @@ def _truth_rows(average: tf.Tensor, means: tf.Tensor, squares: tf.Tensor, window
 
 
 def _compare(truth: _Truth, samples: tf.Tensor, window: Window) -> tf.Tensor:
-    """Return the SSIM of samples [..., F, H, W, C] with the truth: float32 [..., F]."""
+    """Return the SSIM of samples [S, F, H, W, C] with the truth: float32 [S, F]."""
     width, channels = tf.unstack(tf.shape(samples)[-2:])
     flat = tf.reshape(samples, tf.concat([tf.shape(samples)[:-3], [-1]], axis=0))
     differences, offset = _differences(truth.frames, flat)

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -11,7 +11,8 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 _INK = "#33373d"
 # Okabe and Ito's colours, which colour-blind readers can tell apart. Each kind has a colour, each statistic a dash.
-_COLOURS = {"model": "#0072b2", "compared": "#cc79a7", "simulator": "#009e73", "copy last": "#d55e00"}
+_COLOURS = {"model": "#0072b2", "compared": "#cc79a7", "simulator": "#009e73"}
+_COLOURS |= {"copy last": "#d55e00", "training mean": "#e69f00"}
 _DASHES = {"best": "-", "mean": (0, (4, 2)), "worst": (0, (1, 1.4)), "copy last": (0, (5, 2, 1, 2))}
 _RC = {
     "font.family": "DejaVu Sans",
@@ -43,20 +44,13 @@ _MOST_TICKS = 7
 _MOST_AXIS, _MARGIN = 2.0, 0.05
 
 
-class Picture(NamedTuple):
-    """A figure and its text alternative."""
-
-    png: bytes
-    alt: str
+Picture = dict[str, Any]  # png: the figure, alt: its text alternative
 
 
 def over_time(metric: dict[str, str], curve: dict[str, Any], n_past: int) -> Picture:
     """Draw a metric of each predicted frame: one line per predictor, confidence intervals as bands.
 
-    Args:
-        metric: entry of "metrics" in metrics.json.
-        curve: entry of "curves".
-        n_past: context frames.
+    metric and curve are entries of metrics.json.
     """
 
     def draw(figure: Figure, axes: Axes) -> None:
@@ -133,4 +127,4 @@ def _picture(metric: dict[str, str], draw: Callable[[Figure, Axes], None], alt: 
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
         png = io.BytesIO()
         figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
-    return Picture(png.getvalue(), alt)
+    return {"png": png.getvalue(), "alt": alt}

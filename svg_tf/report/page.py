@@ -35,9 +35,6 @@ def write_report(folder: str) -> str:
     The figures are also written as PNG: <metric>_curve.png and <metric>_by_samples.png for each metric and
     clip_<number>.png for each clip. Clips of an earlier report are removed. The same files give the same page.
 
-    Args:
-        folder: folder of the evaluation.
-
     Returns:
         The path of the page, folder/report.html.
 
@@ -78,11 +75,7 @@ def write_report(folder: str) -> str:
 
 
 def _read_uncertainty(folder: str) -> dict[str, Any] | None:
-    """Return folder/uncertainty.json with the bytes of its pictures under "images"; None if there is no such file.
-
-    Raises:
-        DataError: the file or one of its pictures cannot be read.
-    """
+    """Return folder/uncertainty.json with the bytes of its pictures under "images"; None if there is no such file."""
     path = os.path.join(folder, "uncertainty.json")
     if not os.path.exists(path):
         return None
@@ -134,11 +127,11 @@ def _figures(folder: str, metrics: dict[str, Any]) -> tuple[list[figures.Picture
         name = metric["name"]
         if name in metrics["curves"]:
             curves.append(figures.over_time(metric, metrics["curves"][name], metrics["n_past"]))
-            files.write_bytes(os.path.join(folder, f"{name}_curve.png"), curves[-1].png)
+            files.write_bytes(os.path.join(folder, f"{name}_curve.png"), curves[-1]["png"])
         scores = metrics["by_samples"].get(name)
         if scores and len(scores["n"]) > 1:
             by_samples.append(figures.over_samples(metric, scores))
-            files.write_bytes(os.path.join(folder, f"{name}_by_samples.png"), by_samples[-1].png)
+            files.write_bytes(os.path.join(folder, f"{name}_by_samples.png"), by_samples[-1]["png"])
     return curves, by_samples
 
 

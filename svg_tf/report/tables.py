@@ -1,84 +1,58 @@
 """The table of scores and the definitions below it, as text."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 _ARROWS = {"higher": "↑", "lower": "↓"}
 _DIGITS = 4
 
 
-class Column(NamedTuple):
-    """A metric. arrow and better are empty if it was not computed."""
-
-    name: str
-    title: str
-    unit: str = ""
-    arrow: str = ""
-    better: str = ""
+def columns(metrics: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the metrics of metrics.json with an arrow each; those that were not computed are last and have none."""
+    computed = [{**metric, "arrow": _ARROWS[metric["better"]]} for metric in metrics["metrics"]]
+    return computed + [{**metric, "unit": "", "better": "", "arrow": ""} for metric in metrics["not_computed"]]
 
 
-class Cell(NamedTuple):
-    """A score as text. Bounds are empty if there is no interval."""
+def groups(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of metrics.json by kind, published ones last.
 
-    mean: str
-    low: str = ""
-    high: str = ""
-
-
-class Line(NamedTuple):
-    """A row of the table, its cells by metric."""
-
-    name: str
-    source: str
-    cells: dict[str, Cell | None]
-
-
-class Group(NamedTuple):
-    """Rows of one kind of predictor."""
-
-    kind: str
-    title: str
-    lines: list[Line]
-
-
-def columns(metrics: dict[str, Any]) -> list[Column]:
-    """Return the columns of metrics.json, metrics that were not computed last."""
-    computed = [Column(m["name"], m["title"], m["unit"], _ARROWS[m["better"]], m["better"]) for m in metrics["metrics"]]
-    return computed + [Column(m["name"], m["title"]) for m in metrics["not_computed"]]
-
-
-def groups(metrics: dict[str, Any]) -> list[Group]:
-    """Return the rows of metrics.json by kind, published ones last."""
-    compared = metrics.get("compared")
+    A group has a kind, a title and lines. A line has a name, a source (of published scores) and cells by metric: texts
+    by mean, low and high.
+    """
+    compared, published = metrics["compared"], metrics["protocol"]["published"]
     titles = {
         "model": f"This model, {metrics['run_dir']}" if compared else "This model",
         "compared": f"Compared model, {compared['run_dir']}, after {compared['step']:,} steps" if compared else "",
         "simulator": "Simulator, an upper bound",
         "trivial": "Trivial predictors",
     }
-    published = metrics["protocol"]["published"]
-    names = [column.name for column in columns(metrics)]
     decimals = {}
-    for name in names:
+    for column in columns(metrics):
+        name = column["name"]
         values = [row["metrics"][name]["mean"] for row in metrics["table"] if name in row["metrics"]]
         decimals[name] = _decimals(values or [row[name] for row in published if name in row])
-
-    def cell(row: dict[str, Any], name: str) -> Cell | None:
-        score = row["metrics"].get(name)
-        return Cell(**{key: text_of(value, decimals[name]) for key, value in score.items()}) if score else None
-
-    def printed(row: dict[str, Any], name: str) -> Cell | None:
-        """Return a published score; an integer stays one."""
-        return Cell(text_of(row[name], 0 if row[name] == int(row[name]) else decimals[name])) if name in row else None
-
     found = []
     for kind, title in titles.items():
-        rows = [row for row in metrics["table"] if row["kind"] == kind]
-        prefix = f"{compared['run_dir']}, " if compared else ""
-        lines = [Line(row["name"].removeprefix(prefix), "", {n: cell(row, n) for n in names}) for row in rows]
-        found.append(Group(kind, title, lines))
-    lines = [Line(row["name"], row["source"], {name: printed(row, name) for name in names}) for row in published]
-    return [group for group in [*found, Group("published", "Published", lines)] if group.lines]
+        lines = []
+        for row in metrics["table"]:
+            if row["kind"] == kind:
+                name = row["name"].removeprefix(f"{compared['run_dir']}, ") if compared else row["name"]
+                cells = {
+                    metric: {key: text_of(value, decimals[metric]) for key, value in score.items()}
+                    for metric, score in row["metrics"].items()
+                }
+                lines.append({"name": name, "cells": cells})
+        found.append({"kind": kind, "title": title, "lines": lines})
+    lines = []
+    for row in published:
+        cells = {
+            name: {"mean": text_of(row[name], 0 if row[name] == int(row[name]) else places)}  # an integer stays one
+            for name, places in decimals.items()
+            if name in row
+        }
+        lines.append({"name": row["name"], "source": row["source"], "cells": cells})
+    found.append({"kind": "published", "title": "Published", "lines": lines})
+    return [group for group in found if group["lines"]]
 
 
 def terms(metrics: dict[str, Any]) -> list[tuple[str, str]]:

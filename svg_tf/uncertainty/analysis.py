@@ -4,42 +4,38 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from svg_tf import files
 from svg_tf.config import Config
 from svg_tf.models.svg import SVG
-from svg_tf.uncertainty import detection, figures, motion, prior, sequences
+from svg_tf.uncertainty import detection, figures, motion, sequences
 from svg_tf.uncertainty.motion import Steps
 
 _FIGURES = ("uncertainty_stddev.png", "uncertainty_motion.png")
 NAMES = ("uncertainty.json", *_FIGURES)
 
 
-def analyse(
-    model: SVG,
-    config: Config,
-    folder: str,
-    *,
-    n_sequences: int,
-    n_digit_sets: int,
-    n_samples: int,
-    n_frames: int,
-    seed: int,
-) -> dict[str, Any]:
+class Settings(NamedTuple):
+    """Sizes of the analysis; see the flags of svg-tf uncertainty."""
+
+    n_sequences: int
+    n_digit_sets: int
+    n_samples: int
+    n_frames: int
+    seed: int = 0
+
+
+def analyse(model: SVG, config: Config, folder: str, settings: Settings) -> dict[str, Any]:
     """Measure whether the learned prior predicts collisions, and write the files NAMES.
 
     Args:
         model: a trained model.
         config: configuration of its run, which passes `svg_tf.uncertainty.check`.
         folder: folder to write to.
-        n_sequences: test clips to score, at least 2.
-        n_digit_sets: sets of digits on one motion, for the figures.
-        n_samples: futures of each set of digits.
-        n_frames: frames that the prior reads.
-        seed: seed of digits, futures, untrained priors and the bootstrap.
+        settings: sizes.
 
     Returns:
         The contents of uncertainty.json: numbers, and the sentences, table and definitions of the report.
@@ -48,9 +44,10 @@ def analyse(
         ConfigError: there are too few clips to measure anything.
         DataError: the digits are missing or damaged.
     """
+    n_sequences, n_digit_sets, n_samples, n_frames, seed = settings
     clip, hit = motion.find_hit(config, n_sequences)
     batches = sequences.common_motion(config, clip, n_digit_sets, n_frames, seed)
-    (stddevs,), (turns, *_) = prior.clip_stddev(model, batches)  # [sets, T], [T, N]
+    (stddevs,), (turns, *_) = detection.clip_stddev(model, batches)  # [sets, T], [T, N]
     mean, std = stddevs.mean(axis=0), stddevs.std(axis=0)
     areas = detection.detect(model, config, n_sequences, n_frames, seed)
     steps = motion.compare(model, config, clip, hit, n_digit_sets, n_samples, seed)
@@ -81,16 +78,7 @@ def analyse(
         ],
         "table": _table(auc, steps, hit),
         "definitions": _definitions(config.n_past),
-        "settings": {
-            "n_sequences": n_sequences,
-            "n_digit_sets": n_digit_sets,
-            "n_samples": n_samples,
-            "n_frames": n_frames,
-            "n_past": config.n_past,
-            "seed": seed,
-            "clip": clip,
-            "hit": hit,
-        },
+        "settings": settings._asdict() | {"n_past": config.n_past, "clip": clip, "hit": hit},
         "auc": {name: area._asdict() for name, area in areas.items()},
         "stddev": {
             "frames": list(range(1, len(mean))),

@@ -1,13 +1,19 @@
-"""How well the prior's standard deviation separates the frames that show a turn from the others."""
+"""The standard deviation of the learned prior, and how well it tells the frames that show a turn from the others."""
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import keras
 import numpy as np
+import tensorflow as tf
 from sklearn import metrics
 
+from svg_tf import losses, rollout
 from svg_tf.config import Config, ConfigError
+from svg_tf.models.lstm import GaussianLSTM
 from svg_tf.models.svg import SVG
-from svg_tf.uncertainty import prior, sequences
+from svg_tf.progress import progress
+from svg_tf.uncertainty import sequences
 
 N_UNTRAINED = 5  # a single untrained prior can be off 0.5 by chance
 _RESAMPLES = 1_000
@@ -24,12 +30,12 @@ class Interval(NamedTuple):
 def detect(model: SVG, config: Config, n_sequences: int, n_frames: int, seed: int) -> dict[str, Interval]:
     """Score the learned prior and the controls on test clips of n_frames frames, see `score`."""
     batches = sequences.random_motions(config, n_sequences, n_frames)
-    stddevs, turns = prior.clip_stddev(model, batches, prior.untrained_priors(model, N_UNTRAINED, seed))
+    stddevs, turns = clip_stddev(model, batches, untrained_priors(model, N_UNTRAINED, seed))
     return score(stddevs[0], stddevs[1:], np.any(turns, axis=-1), model.n_past, seed)
 
 
 def score(trained: np.ndarray, untrained: np.ndarray, turns: np.ndarray, n_past: int, seed: int) -> dict[str, Interval]:
-    """Return the area under the ROC curve of given standard deviations as detectors of turns.
+    """Return the area under the ROC curve of given standard deviations as detectors of turns, from frame n_past on.
 
     The control `shuffled` gives each sequence the values of another one, so only what depends on time remains.
 
@@ -88,3 +94,45 @@ def weighted_auc(events: np.ndarray, scores: np.ndarray, weights: np.ndarray) ->
     won, compared = (np.einsum("rb,rb->r", weights @ matrix, weights) for matrix in (wins / len(scores), pairs))
     with np.errstate(invalid="ignore"):
         return won / compared
+
+
+def clip_stddev(
+    model: SVG, batches: Iterable[sequences.Batch], others: Sequence[GaussianLSTM] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the standard deviation of priors that read true frames through the model's encoder.
+
+    Args:
+        model: a trained model with a learned prior.
+        batches: clips with their truth.
+        others: P - 1 priors of the same architecture, measured after the model's own.
+
+    Returns:
+        Mean over z of the standard deviation of p(z[t] | x[0..t-1]) at index t, float32 [P, B, T]; NaN at frame 0,
+        which has no prior. And the turns, bool [B, T, N].
+    """
+    assert model.prior is not None
+    priors = (model.prior, *others)
+    stddevs, shown = [], []
+    for frames, truth in progress(batches, desc="prior", unit="batch"):
+        stddevs.append(_stddev(model, priors, frames).numpy())
+        shown.append(sequences.turns(truth.wall_hits))
+    stddev = np.concatenate(stddevs, axis=1)
+    return np.pad(stddev, [(0, 0), (0, 0), (1, 0)], constant_values=np.nan), np.concatenate(shown)
+
+
+def untrained_priors(model: SVG, count: int, seed: int) -> list[GaussianLSTM]:
+    """Return priors of the model's architecture with initial weights."""
+    assert model.prior is not None
+    config = {**model.prior.get_config(), "seed": keras.random.SeedGenerator(seed)}
+    priors = [GaussianLSTM.from_config({**config, "name": f"untrained_prior_{number}"}) for number in range(count)]
+    for prior in priors:
+        prior.build_from_config(model.prior.get_build_config())
+    return priors
+
+
+@tf.function(reduce_retracing=True)
+def _stddev(model: SVG, priors: tuple[GaussianLSTM, ...], frames: tf.Tensor) -> tf.Tensor:
+    """Return the mean over z for frames 1 to T-1 of uint8 [B, T, W, W, C], float32 [P, B, T-1]."""
+    h, _ = model.encode(rollout.time_major(frames))  # [T, B, G]
+    logvars = [prior(h[:-1], prior.initial_state(tf.shape(h)[1]))[0][1] for prior in priors]  # [T-1, B, Z] each
+    return tf.transpose(tf.reduce_mean(losses.stddev(tf.stack(logvars)), axis=-1), [0, 2, 1])

@@ -31,19 +31,13 @@ def as_bytes(rows: Sequence[Row], n_past: int) -> list[np.ndarray]:
     """Check the rows of a picture and return their frames as uint8 [T, H, W, C].
 
     Raises:
-        ValueError: rows of different shapes, dtypes or values other than documented, or n_past out of range.
+        ValueError: rows of different shapes, values out of range, or n_past out of range.
     """
-    if not rows:
-        raise ValueError("there are no rows to draw.")
     videos: list[np.ndarray] = []
     for row in rows:
         frames = np.asarray(row.frames)
-        if row.kind not in FUTURE:
-            raise ValueError(f"row {row.label!r} is of kind {row.kind!r}; it must be 'truth' or 'prediction'.")
-        if frames.ndim != 4 or frames.shape[-1] not in (1, 3) or frames.size == 0:
-            raise ValueError(f"row {row.label!r} has shape {frames.shape}; it must be [T, H, W, C] with C of 1 or 3.")
-        if videos and frames.shape != videos[0].shape:
-            raise ValueError(f"row {row.label!r} has shape {frames.shape}; the first row has {videos[0].shape}.")
+        if frames.shape != rows[0].frames.shape:
+            raise ValueError(f"row {row.label!r} has shape {frames.shape}; the first row has {rows[0].frames.shape}.")
         if frames.dtype != np.uint8:
             low, high = frames.min(), frames.max()
             if not (low >= -1e-3 and high <= 1 + 1e-3):  # fails for NaN too
@@ -66,17 +60,13 @@ class Layout(NamedTuple):
     text: int
 
     @classmethod
-    def of(cls, frames: np.ndarray, scale: int | None, smallest: int, text: float) -> "Layout":
-        """Return the sizes for frames [T, H, W, C].
+    def of(cls, frames: np.ndarray, smallest: int, text: float) -> "Layout":
+        """Return the sizes for frames [T, H, W, C] that are shown at `smallest` screen pixels or more.
 
-        scale is screen pixels per pixel; None: the smallest that gives a side of `smallest` screen pixels. text is the
-        height of the text as a share of the side.
+        text is the height of the text as a share of the side.
         """
         height, width = frames.shape[1:3]
-        if scale is None:
-            scale = -(-smallest // min(height, width))
-        elif scale < 1:
-            raise ValueError(f"scale is {scale}; it must be at least 1.")
+        scale = -(-smallest // min(height, width))
         side = min(height, width) * scale
         border = max(3, side // 32)
         gap, text = max(3, side // 16), int(np.clip(text * side, 12, 26))

@@ -7,42 +7,28 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from svg_tf.visualization.drawing import (
-    BACKGROUND,
-    FUTURE,
-    GREEN,
-    INK,
-    RED,
-    TRACK,
-    Layout,
-    Row,
-    Text,
-    as_bytes,
-    font,
-    write,
-)
+from svg_tf.visualization import drawing
+from svg_tf.visualization.drawing import FUTURE, GREEN, RED, Layout, Row, Text, as_bytes, write
 
 
-def strip(rows: Sequence[Row], n_past: int, scale: int | None = None) -> Image.Image:
+def strip(rows: Sequence[Row], n_past: int) -> Image.Image:
     """Draw a clip as a table: one line per row, one column per frame, time from left to right.
 
-    Args:
-        rows: videos of one shape.
-        n_past: context frames; a gap and a line separate them from the future.
-        scale: screen pixels per pixel; by default the smallest that shows a frame at 64 pixels or more.
+    A gap and a line separate the n_past context frames from the future.
 
     Raises:
-        ValueError: rows that do not match, n_past out of range, or scale below 1.
+        ValueError: rows that do not match, or n_past out of range.
     """
     videos = as_bytes(rows, n_past)
-    frames, layout = len(videos[0]), Layout.of(videos[0], scale, smallest=64, text=0.26)
+    frames, layout = len(videos[0]), Layout.of(videos[0], smallest=64, text=0.26)
     margin = divider = 2 * layout.gap
     gutter, line, pitch = 7 * layout.text, round(1.4 * layout.text), layout.width + layout.gap
     lefts = [margin + gutter + t * pitch + (divider if t >= n_past else 0) for t in range(frames)]
     top = margin + 2 * line + layout.gap
     tops = [top + r * (layout.height + layout.gap) for r in range(len(rows))]
 
-    canvas = np.full((tops[-1] + layout.height + margin, lefts[-1] + layout.width + margin, 3), BACKGROUND, np.uint8)
+    size = tops[-1] + layout.height + margin, lefts[-1] + layout.width + margin, 3
+    canvas = np.full(size, drawing.BACKGROUND, np.uint8)
     for row, video, y in zip(rows, videos, tops, strict=True):
         for t, (frame, x) in enumerate(zip(video, lefts, strict=True)):
             layout.paste(canvas, frame, GREEN if t < n_past else FUTURE[row.kind], x, y)
@@ -59,11 +45,11 @@ def strip(rows: Sequence[Row], n_past: int, scale: int | None = None) -> Image.I
     words = [Text(word, ((x0 + x1) / 2, margin + line / 2), "mm", x1 - x0) for word, _, x0, x1 in spans]
     write(draw, words, layout.text)
     x = lefts[n_past] - (divider + layout.gap + layout.border) // 2
-    draw.rectangle([x, bar, x + max(1, layout.border // 2), tops[-1] + layout.height - 1], fill=INK)
+    draw.rectangle([x, bar, x + max(1, layout.border // 2), tops[-1] + layout.height - 1], fill=drawing.INK)
 
     axis = bar + layout.border + line / 2
     # Where frames are narrow, only every second, third, ... time is labelled.
-    every = -(-round(font(layout.text).getlength(f"{frames}") + layout.gap) // pitch)
+    every = -(-round(drawing.font(layout.text).getlength(f"{frames}") + layout.gap) // pitch)
     times = [Text(str(t), (lefts[t] + layout.width / 2, axis), "mm", every * pitch) for t in range(0, frames, every)]
     write(draw, [Text("t =", (lefts[0] - layout.gap, axis), "rm", gutter), *times], layout.text)
     x, middles = lefts[0] - 2 * layout.gap, [y + layout.height / 2 for y in tops]
@@ -83,10 +69,6 @@ class Sheet(NamedTuple):
 def sheet(rows: Sequence[Row], n_past: int) -> Sheet:
     """Lay out videos pixel by pixel, each frame with its border and without gaps.
 
-    Args:
-        rows: videos of one shape.
-        n_past: context frames.
-
     Raises:
         ValueError: rows that do not match, or n_past out of range.
     """
@@ -101,29 +83,22 @@ def sheet(rows: Sequence[Row], n_past: int) -> Sheet:
     return Sheet(Image.fromarray(canvas.reshape(len(rows) * height, frames * width, 3)), width, height)
 
 
-def animation(clips: Sequence[Sequence[Row]], n_past: int, scale: int | None = None) -> list[Image.Image]:
+def animation(clips: Sequence[Sequence[Row]], n_past: int) -> list[Image.Image]:
     """Draw several clips side by side over time: one line per clip, one column per row, one image per frame.
 
     Args:
         clips: rows of each clip; all clips have rows of the same labels, kinds and shapes, in the same order.
         n_past: context frames.
-        scale: screen pixels per pixel; by default the smallest that shows a frame at 96 pixels or more.
 
     Returns:
         T images of one size.
 
     Raises:
-        ValueError: clips or rows that do not match, n_past out of range, or scale below 1.
+        ValueError: rows that do not match, or n_past out of range.
     """
-    if not clips:
-        raise ValueError("there are no clips to draw.")
-    heads = [[(row.label, row.kind) for row in rows] for rows in clips]
-    for number, head in enumerate(heads):
-        if head != heads[0]:
-            raise ValueError(f"clip {number} has the rows {head}, clip 0 has {heads[0]}; they must be the same.")
-    columns = len(heads[0])
+    columns = len(clips[0])
     videos = as_bytes(list(itertools.chain.from_iterable(clips)), n_past)
-    frames, layout = len(videos[0]), Layout.of(videos[0], scale, smallest=96, text=0.17)
+    frames, layout = len(videos[0]), Layout.of(videos[0], smallest=96, text=0.17)
     margin, line = 2 * layout.gap, round(1.5 * layout.text)
     grid = columns * layout.width + (columns - 1) * layout.gap
     width = max(grid, 14 * layout.text)  # at least that of the footer
@@ -131,7 +106,7 @@ def animation(clips: Sequence[Sequence[Row]], n_past: int, scale: int | None = N
     tops = [margin + line + r * (layout.height + layout.gap) for r in range(len(clips))]
     bottom = tops[-1] + layout.height + 2 * layout.gap
 
-    image = Image.new("RGB", (width + 2 * margin, bottom + layout.border + line + margin), BACKGROUND)
+    image = Image.new("RGB", (width + 2 * margin, bottom + layout.border + line + margin), drawing.BACKGROUND)
     middles = [(x + layout.width / 2, margin + line / 2) for x in lefts]
     labels = [Text(row.label, place, "mm", layout.width) for row, place in zip(clips[0], middles, strict=True)]
     write(ImageDraw.Draw(image), labels, layout.text)
@@ -141,7 +116,7 @@ def animation(clips: Sequence[Sequence[Row]], n_past: int, scale: int | None = N
     for t in range(frames):
         for cell, video in enumerate(videos):
             r, c = divmod(cell, columns)
-            colour = GREEN if t < n_past else FUTURE[heads[0][c][1]]
+            colour = GREEN if t < n_past else FUTURE[clips[r][c].kind]
             layout.paste(canvas, video[t], colour, lefts[c], tops[r])
         image = Image.fromarray(canvas)
         _footer(ImageDraw.Draw(image), t, frames, n_past, (margin, bottom, width), layout)
@@ -155,7 +130,7 @@ def _footer(
     """Draw a progress bar, green up to n_past and then red, and the time as text."""
     x, y, width = place
     now, future = (x + round(width * steps / frames) for steps in (t + 1, n_past))
-    for colour, start, stop in ((TRACK, x, x + width), (GREEN, x, min(now, future)), (RED, future, now)):
+    for colour, start, stop in ((drawing.TRACK, x, x + width), (GREEN, x, min(now, future)), (RED, future, now)):
         if start < stop:
             draw.rectangle([start, y, stop - 1, y + layout.border - 1], fill=colour)
     middle = y + layout.border + 0.75 * layout.text
