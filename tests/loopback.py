@@ -21,9 +21,6 @@ from served_model import Runtime
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
 MAX_BATCH_SIZE = 32  # of export/serving/batching.config
-_ALLOWED = [1, 2, 4, 8, 16, 32]
-_PATH = re.compile(r"/v1/models/([^/:]+)(/metadata|:predict)?")
-_OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
 class ServerError(Exception):
@@ -38,7 +35,7 @@ class _Served:
         self.definitions = self._runtime.definitions
         self._merged = {name: self._merging(name) for name in self.definitions} if batching else {}
 
-    def definition(self, name, signature):
+    def definition(self, name, signature="future"):
         if name != "svg":
             raise ServerError(f"Servable not found for request: Latest({name})", grpc.StatusCode.NOT_FOUND)
         if signature not in self.definitions:
@@ -75,7 +72,7 @@ class _Served:
             return [results[name] for name in outputs]
 
         @tf.nondifferentiable_batch_function(
-            2, MAX_BATCH_SIZE, 5000, _ALLOWED, 64, autograph=False, enable_large_batch_splitting=False
+            2, MAX_BATCH_SIZE, 5000, [1, 2, 4, 8, 16, 32], 64, autograph=False, enable_large_batch_splitting=False
         )
         def merged(*tensors):
             return tf.numpy_function(run, tensors, dtypes)
@@ -99,16 +96,14 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
             inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
             spec = request.model_spec
             outputs = self._served.predict(spec.name, spec.signature_name or "serving_default", inputs)
-            response = predict_pb2.PredictResponse(model_spec=spec)
-            for name, value in outputs.items():
-                response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
-            return response
+            protos = {name: tf.make_tensor_proto(value) for name, value in outputs.items()}
+            return predict_pb2.PredictResponse(model_spec=spec, outputs=protos)
 
     def GetModelMetadata(self, request, context):  # noqa: N802
         with _aborting(context):
-            self._served.definition(request.model_spec.name, "future")
-            definitions = get_model_metadata_pb2.SignatureDefMap(signature_def=self._served.definitions)
+            self._served.definition(request.model_spec.name)
             response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=request.model_spec)
+            definitions = get_model_metadata_pb2.SignatureDefMap(signature_def=self._served.definitions)
             response.metadata["signature_def"].Pack(definitions)
             return response
 
@@ -119,23 +114,14 @@ class _RestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
 
-    def do_GET(self):  # noqa: N802
-        self._answer(self._describe)
-
-    def do_POST(self):  # noqa: N802
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self._answer(lambda name, _: self._predict(name, body))
-
     def log_message(self, *_):
         pass
 
-    def _answer(self, make):
-        status = 200
+    def do_GET(self):  # noqa: N802
+        body, status = self.rfile.read(int(self.headers.get("Content-Length", 0))), 200
+        name = re.fullmatch("/v1/models/(.+)(/metadata|:predict)", self.path)[1]
         try:
-            path = _PATH.fullmatch(self.path)
-            if not path:
-                raise ServerError(f"Malformed request: {self.path}")
-            content = make(*path.groups())
+            content = self._predict(name, json.loads(body)) if body else self._describe(name)
         except ServerError as error:
             status = {grpc.StatusCode.NOT_FOUND: 404, grpc.StatusCode.INVALID_ARGUMENT: 400}.get(error.code, 500)
             content = {"error": str(error)}
@@ -145,18 +131,17 @@ class _RestHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _describe(self, name, what):
-        self.served.definition(name, "future")
-        if not what:
-            return {"model_version_status": [{"version": "1", "state": "AVAILABLE"}]}
+    do_POST = do_GET  # noqa: N815
+
+    def _describe(self, name):
+        self.served.definition(name)
         definitions = {
             key: json_format.MessageToDict(value, preserving_proto_field_name=True)
             for key, value in self.served.definitions.items()
         }
         return {"model_spec": {"name": name}, "metadata": {"signature_def": {"signature_def": definitions}}}
 
-    def _predict(self, name, body):
-        request = json.loads(body)
+    def _predict(self, name, request):
         signature, rows = request.get("signature_name", "serving_default"), request.get("instances")
         infos = self.served.definition(name, signature).inputs
         columns = {key: [row[key] for row in rows] for key in rows[0]} if rows else request["inputs"]
@@ -172,20 +157,15 @@ class _RestHandler(BaseHTTPRequestHandler):
         return {"predictions" if rows else "outputs": outputs}
 
 
-class _RestServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-
 @contextlib.contextmanager
 def serve(folder, batching=False):
     """Serves a SavedModel as `svg` until the context ends; gives host:port of gRPC and of REST."""
-    served = _Served(folder, batching)
-    server = grpc.server(futures.ThreadPoolExecutor(32), options=_OPTIONS)
+    served, unlimited = _Served(folder, batching), [("grpc.max_receive_message_length", -1)]
+    server = grpc.server(futures.ThreadPoolExecutor(32), options=unlimited)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Prediction(served), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    rest = _RestServer(("127.0.0.1", 0), type("Handler", (_RestHandler,), {"served": served}))
+    rest = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_RestHandler,), {"served": served}))
     threading.Thread(target=rest.serve_forever, daemon=True).start()
     try:
         yield f"127.0.0.1:{port}", f"127.0.0.1:{rest.server_port}"

@@ -1,7 +1,4 @@
-"""Small models, exported once for all tests of a process, and two ways to run their SavedModels.
-
-python tests/served_model.py FOLDER exports the model that test_serving_server.py expects of a server.
-"""
+"""Small models, exported once for all tests of a process, and two ways to run their SavedModels."""
 
 import atexit
 import functools
@@ -37,9 +34,8 @@ class Runtime:
 
     def run(self, signature, inputs):
         """Runs a signature; raises tf.errors.OpError."""
-        definition = self.definitions[signature]
-        fetches = {name: info.name for name, info in definition.outputs.items()}
-        return self._session.run(fetches, {definition.inputs[name].name: value for name, value in inputs.items()})
+        feeds, fetches = names(self.definitions[signature], inputs)
+        return self._session.run(fetches, feeds)
 
 
 class Exported(NamedTuple):
@@ -53,6 +49,12 @@ def signature_definitions(folder):
     content = Path(folder, "saved_model.pb").read_bytes()
     definitions = SavedModel.FromString(content).meta_graphs[0].signature_def
     return {name: value for name, value in definitions.items() if name != "__saved_model_init_op"}
+
+
+def names(definition, inputs):
+    """The inputs by the name of their tensor, and the names of the output tensors."""
+    feeds = {definition.inputs[name].name: value for name, value in inputs.items()}
+    return feeds, {name: info.name for name, info in definition.outputs.items()}
 
 
 def make_model(**changes):
@@ -73,27 +75,16 @@ def request(model, rows=2, samples=3, horizon=4, seed=0):
     """Inputs of the signature `futures`."""
     rng = np.random.default_rng(seed)
     context = rng.random([rows, model.n_past, model.image_size, model.image_size, model.channels], np.float32)
-    return {
-        "context": context,
-        "seeds": rng.integers(0, 2**53, [rows, samples]),
-        "horizon": np.full(rows, horizon, np.int32),
-    }
+    seeds = rng.integers(0, 2**53, [rows, samples])
+    return {"context": context, "seeds": seeds, "horizon": np.full(rows, horizon, np.int32)}
 
 
 def run_in_cpp(requests, tmp_path):
     """Runs (folder, signature, inputs) in a process without Python's TensorFlow: outputs, or the text of an error."""
-    named = []
-    for folder, signature, inputs in requests:
-        definition = signature_definitions(folder)[signature]
-        feeds = {definition.inputs[name].name: value for name, value in inputs.items()}
-        named.append((folder, feeds, {name: info.name for name, info in definition.outputs.items()}))
+    named = [(folder, *names(signature_definitions(folder)[name], inputs)) for folder, name, inputs in requests]
     (tmp_path / "requests").write_bytes(pickle.dumps(named))
     script = Path(__file__).with_name("cpp_runtime.py")
     command = [sys.executable, str(script), str(tmp_path / "requests"), str(tmp_path / "answers")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return pickle.loads((tmp_path / "answers").read_bytes())
-
-
-if __name__ == "__main__":
-    print(exporting.export(make_model(), sys.argv[1], LIMITS))

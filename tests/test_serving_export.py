@@ -3,6 +3,8 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
@@ -14,69 +16,63 @@ from svg_tf import rollout
 from svg_tf.serving import ExportError, exporting, versions
 
 
-def test_the_servers_calls_without_python_draw_the_same_frames(tmp_path):
-    model, folder, _ = exported()
-    inputs = request(model)
-    wrong = {**inputs, "context": inputs["context"][:, :2]}
-    answer, error = run_in_cpp([(folder, "futures", inputs), (folder, "futures", wrong)], tmp_path)
-    expected = rollout.generate(model, inputs["context"], 4, inputs["seeds"])
-    np.testing.assert_allclose(answer["frames"], expected.frames, atol=1e-6)
-    assert "[2,2,32,32,1] is not compatible" in error
-
-
-def _save(folder, function, **attributes):
-    """Saves a signature x float32 [B] -> y and returns the folder."""
-    module = tf.Module()
-    for name, value in attributes.items():
-        setattr(module, name, value)
-    traced = tf.function(function, input_signature=[tf.TensorSpec([None], tf.float32, "x")])
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": traced.get_concrete_function()})
-    return str(folder)
-
-
-TRAPS = {
-    "python": (lambda x: {"y": tf.ensure_shape(tf.numpy_function(np.sin, [x], tf.float32), [None])}, "PyFunc"),
-    "stateful noise": (lambda x: {"y": x + tf.random.normal(tf.shape(x))}, "RandomStandardNormal"),
-    "jit": (lambda x: {"y": tf.function(lambda z: z + 1, jit_compile=True)(x)}, "jit_compile=True"),
-}
-
-
-@pytest.mark.parametrize("trap", TRAPS)
-def test_a_model_that_a_server_cannot_run_is_refused(trap, tmp_path):
-    function, message = TRAPS[trap]
-    with pytest.raises(ExportError, match=message):
-        exporting.check_operations_and_weights(
-            _save(tmp_path / "trap", function, weight=tf.Variable(np.ones(3, np.float32))), 12
-        )
-
-
-def test_the_servers_calls_fail_on_the_same_models(tmp_path):
-    inputs, model = {"x": np.ones(2, np.float32)}, keras.Sequential([keras.layers.Dense(1)])
-    model.build([None, 1])
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Folders of SavedModels with a signature x float32 [B] -> y; "weights" is the one that a server can run."""
+    dense = keras.Sequential([keras.layers.Dense(1)])
+    dense.build([None, 1])
+    weights = [weight.value for weight in dense.weights]
 
     def call(x):
-        return {"y": model(x[:, tf.newaxis])[:, 0]}
+        return dense(x[:, tf.newaxis])[:, 0]
 
-    python = _save(tmp_path / "python", TRAPS["python"][0])
-    jit = _save(tmp_path / "jit", TRAPS["jit"][0])
-    held = _save(tmp_path / "held", call, model=model)
-    clean = _save(tmp_path / "clean", call, weights=[weight.value for weight in model.weights])
-    folders = (python, jit, held, clean)
-    *errors, answer = run_in_cpp([(folder, "serving_default", inputs) for folder in folders], tmp_path)
-    for error, words in zip(errors, ("PyFunc", "XLA", "Could not find variable"), strict=True):
+    models = {
+        "python": (lambda x: tf.ensure_shape(tf.numpy_function(np.sin, [x], tf.float32), [None]), None),
+        "stateful noise": (lambda x: x + tf.random.normal(tf.shape(x)), None),
+        "jit": (lambda x: tf.function(lambda z: z + 1, jit_compile=True)(x), None),
+        "weights twice": (call, [*weights, *map(tf.Variable, dense.get_weights())]),
+        "keras model": (call, dense),
+        "weights": (call, weights),
+    }
+    folders = {name: str(tmp_path_factory.mktemp("saved")) for name in models}
+    for name, (function, attribute) in models.items():
+        module, spec = tf.Module(), tf.TensorSpec([None], tf.float32, "x")
+        module.attribute = attribute
+        traced = tf.function(lambda x, function=function: {"y": function(x)}).get_concrete_function(x=spec)
+        tf.saved_model.save(module, folders[name], signatures={"serving_default": traced})
+    return folders
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("python", "PyFunc, which calls Python"),
+        ("stateful noise", "RandomStandardNormal, which draws"),
+        ("jit", "jit_compile=True"),
+        ("weights twice", "stores 16 bytes of weights, but the model has 8"),
+    ],
+)
+def test_a_model_that_a_server_cannot_run_is_refused(saved, name, message):
+    with pytest.raises(ExportError, match=message):
+        exporting.check_operations_and_weights(saved[name], 8)
+    exporting.check_operations_and_weights(saved["weights"], 8)
+
+
+def test_the_servers_calls_without_python_draw_the_same_frames_and_fail_on_the_same_models(saved, tmp_path):
+    model, folder, _ = exported()
+    inputs, x = request(model), {"x": np.ones(2, np.float32)}
+    wrong = {**inputs, "context": inputs["context"][:, :2]}
+    others = [(saved[name], "serving_default", x) for name in ("weights", "python", "jit", "keras model")]
+    answers = run_in_cpp([(folder, "futures", inputs), (folder, "futures", wrong), *others], tmp_path)
+    expected = rollout.generate(model, inputs["context"], 4, inputs["seeds"])
+    np.testing.assert_allclose(answers[0]["frames"], expected.frames, atol=1e-6)
+    assert "[2,2,32,32,1] is not compatible" in answers[1]
+    assert answers[2]["y"].shape == (2,)
+    for error, words in zip(answers[3:], ("PyFunc", "XLA", "Could not find variable"), strict=True):
         assert words in error
-    np.testing.assert_allclose(answer["y"], np.full(2, model.layers[0].kernel.numpy()[0, 0]), atol=1e-6)
-    tf.saved_model.load(held).signatures["serving_default"](tf.constant(inputs["x"]))  # Python does not notice
+    tf.saved_model.load(saved["keras model"]).signatures["serving_default"](**x)  # Python does not notice
     with pytest.raises(tf.errors.OpError):
-        exporting.run_in_session(held, "serving_default", inputs)
-
-
-def test_weights_that_are_stored_twice_are_refused(tmp_path):
-    weight, again = tf.Variable(np.ones(3, np.float32)), tf.Variable(np.ones(3, np.float32))
-    folder = _save(tmp_path / "twice", lambda x: {"y": x * weight[0]}, weight=weight, again=again)
-    with pytest.raises(ExportError, match="stores 24 bytes of weights, but the model has 12"):
-        exporting.check_operations_and_weights(folder, 12)
-    exporting.check_operations_and_weights(folder, 24)
+        exporting.run_in_session(saved["keras model"], "serving_default", x)
 
 
 def test_other_frames_than_the_models_are_refused():
@@ -88,37 +84,28 @@ def test_other_frames_than_the_models_are_refused():
 
 
 def test_a_half_precision_model_is_exported_in_float32(monkeypatch, tmp_path):
-    model, built = make_model(dtype="mixed_bfloat16"), []
-
-    def build(copy, limits):
-        built.append(copy)
-        raise ExportError("stop")
-
+    model, build = make_model(dtype="mixed_bfloat16"), mock.Mock(side_effect=ExportError("stop"))
     monkeypatch.setattr(exporting.signatures, "build", build)
     with pytest.raises(ExportError, match="stop"):
         exporting.export(model, str(tmp_path), LIMITS)
-    assert built[0].encoder.compute_dtype == "float32" and model.encoder.compute_dtype == "bfloat16"
-    for ours, theirs in zip(built[0].weights, model.weights, strict=True):
+    (copy, _), _ = build.call_args
+    assert copy.encoder.compute_dtype == "float32" and model.encoder.compute_dtype == "bfloat16"
+    for ours, theirs in zip(copy.weights, model.weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
 def test_the_manifest_describes_the_model_and_names_no_local_path():
     model, folder, _ = exported()
-    path = os.path.join(folder, "assets.extra", "manifest.json")
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
+    text = Path(folder, "assets.extra", "manifest.json").read_text(encoding="utf-8")
     manifest = json.loads(text)
     assert os.path.dirname(folder) not in text and os.getcwd() not in text and "/" not in manifest["origin"]
     assert manifest["model"]["z_dim"] == model.z_dim and manifest["model"]["prior"] == "learned"
     assert manifest["limits"] == LIMITS._asdict()
     assert manifest["signatures"]["futures"]["inputs"]["horizon"] == {"dtype": "int32", "shape": [None]}
-    found = {
-        os.path.relpath(os.path.join(parent, name), folder) for parent, _, names in os.walk(folder) for name in names
-    }
+    found = {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
     assert found == {*manifest["sha256"], "assets.extra/manifest.json"}
     for name, digest in manifest["sha256"].items():
-        with open(os.path.join(folder, name), "rb") as file:
-            assert hashlib.sha256(file.read()).hexdigest() == digest
+        assert hashlib.sha256(Path(folder, name).read_bytes()).hexdigest() == digest
 
 
 def test_every_warm_up_request_is_the_servers_message_and_runs():
@@ -145,29 +132,27 @@ def test_a_version_or_folder_that_cannot_be_written_is_refused_before_tracing(tm
         exporting.export(None, str(tmp_path), LIMITS._replace(max_frames=11))
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match="cannot be written"):
-        versions.publish(str(tmp_path / "file" / "export"), None, _write("x"))
+        versions.publish(str(tmp_path / "file" / "export"), None, _write)
 
 
-def _write(text):
-    def write(folder):
-        with open(os.path.join(folder, "content"), "w") as file:
-            file.write(text)
-
-    return write
+def _write(folder):
+    Path(folder, "content").write_text("x")
 
 
-def test_versions_count_up_and_integers_alone_are_versions(tmp_path):
-    for name in ("x", ".tmp-7", "v9"):
+def test_versions_count_up_and_the_remains_of_a_killed_export_are_removed_after_a_day(tmp_path):
+    for name in ("v9", ".tmp-old", ".tmp-new"):
         (tmp_path / name).mkdir()
+    os.utime(tmp_path / ".tmp-old", (0, 0))
     assert versions.latest(str(tmp_path)) is None and versions.latest(str(tmp_path / "none")) is None
-    paths = [versions.publish(str(tmp_path), version, _write("x")) for version in (None, 7, None)]
+    paths = [versions.publish(str(tmp_path), version, _write) for version in (None, 7, None)]
     assert [os.path.basename(path) for path in paths] == ["1", "7", "8"]
-    assert os.stat(paths[0]).st_mode == os.stat(tmp_path / "x").st_mode  # a server is often another user
+    assert os.stat(paths[0]).st_mode == os.stat(tmp_path / "v9").st_mode  # a server is often another user
+    assert sorted(os.listdir(tmp_path)) == [".tmp-new", "1", "7", "8", "v9"]
 
 
 def test_nothing_is_visible_before_a_version_is_complete(tmp_path):
     def write(folder):
-        _write("half")(folder)
+        _write(folder)
         assert versions.latest(str(tmp_path)) is None
         raise RuntimeError("the disk is full")
 
@@ -179,18 +164,8 @@ def test_nothing_is_visible_before_a_version_is_complete(tmp_path):
 def test_exports_at_the_same_time_get_different_versions(tmp_path):
     def write(folder):
         time.sleep(0.02)
-        _write("x")(folder)
+        _write(folder)
 
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(lambda _: versions.publish(str(tmp_path), None, write), range(8)))
     assert sorted(map(int, os.listdir(tmp_path))) == list(range(1, 9)) and len(set(paths)) == 8
-
-
-def test_the_remains_of_a_killed_export_are_removed_after_a_day(tmp_path):
-    old, new = tmp_path / ".tmp-old", tmp_path / ".tmp-new"
-    for folder in (old, new):
-        folder.mkdir()
-        (folder / "part").write_text("x")
-    os.utime(old, (0, 0))
-    versions.publish(str(tmp_path), None, _write("x"))
-    assert sorted(os.listdir(tmp_path)) == [".tmp-new", "1"]

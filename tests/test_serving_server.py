@@ -1,14 +1,11 @@
-"""The same tests on the stand-in, and on a real TensorFlow Serving if TF_MODEL_SERVER names one.
+"""The same tests on the stand-in, and on a real TensorFlow Serving if TF_MODEL_SERVER is the command of one.
 
-TF_MODEL_SERVER is the command of a server, to which flags are added, for example /usr/bin/tensorflow_model_server, or
-HOST:GRPC_PORT:REST_PORT of a server without batching that has the model of `python tests/served_model.py FOLDER` as
-svg. `tests/serve_in_docker.sh` sets it for Docker.
+For example /usr/bin/tensorflow_model_server, to which flags are added. `tests/serve_in_docker.sh` sets it for Docker.
 """
 
 import contextlib
 import json
 import os
-import re
 import shlex
 import socket
 import subprocess
@@ -32,7 +29,6 @@ import loopback  # noqa: E402
 
 CONFIG = Path(__file__).resolve().parents[1] / "export" / "serving"
 REAL = os.environ.get("TF_MODEL_SERVER", "")
-ADDRESS = re.fullmatch(r"([\w.-]+):(\d+):(\d+)", REAL)
 
 
 def _free_port():
@@ -41,29 +37,22 @@ def _free_port():
         return free.getsockname()[1]
 
 
-def _wait_until_available(url, process=None):
-    end = time.monotonic() + 180
-    while True:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
-            if json.load(answer)["model_version_status"][0]["state"] == "AVAILABLE":
-                return
-        assert time.monotonic() < end and (process is None or process.poll() is None), f"no model at {url}"
+def _wait_until_available(url, process):
+    end, state = time.monotonic() + 180, ""
+    while state != "AVAILABLE":
+        assert time.monotonic() < end and process.poll() is None, f"no model at {url}"
         time.sleep(0.5)
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+            state = json.load(answer)["model_version_status"][0]["state"]
 
 
 @contextlib.contextmanager
 def _real_server(folder, batching):
-    if ADDRESS:
-        host, grpc_port, rest_port = ADDRESS.groups()
-        _wait_until_available(f"http://{host}:{rest_port}/v1/models/svg")
-        yield f"{host}:{grpc_port}", f"{host}:{rest_port}"
-        return
     grpc_port, rest_port = _free_port(), _free_port()
-    command = [*shlex.split(REAL), f"--port={grpc_port}", f"--rest_api_port={rest_port}", "--model_name=svg"]
-    command.append(f"--model_base_path={os.path.dirname(folder)}")
+    flags = [f"--port={grpc_port}", f"--rest_api_port={rest_port}", f"--model_base_path={os.path.dirname(folder)}"]
     if batching:
-        command += ["--enable_batching=true", f"--batching_parameters_file={CONFIG / 'batching.config'}"]
-    process = subprocess.Popen(command)
+        flags += ["--enable_batching=true", f"--batching_parameters_file={CONFIG / 'batching.config'}"]
+    process = subprocess.Popen([*shlex.split(REAL), "--model_name=svg", *flags])
     try:
         _wait_until_available(f"http://127.0.0.1:{rest_port}/v1/models/svg", process)
         yield f"127.0.0.1:{grpc_port}", f"127.0.0.1:{rest_port}"
@@ -77,8 +66,6 @@ def server(request):
     kind, _, batching = request.param.partition(", ")
     if kind == "real" and not REAL:
         pytest.skip("not run: TF_MODEL_SERVER names no server")
-    if kind == "real" and batching and ADDRESS:
-        pytest.skip("not run: the server at TF_MODEL_SERVER has no batching")
     model, folder, _ = exported()
     start = _real_server if kind == "real" else loopback.serve
     with start(folder, bool(batching)) as (grpc_address, rest_address):
@@ -86,40 +73,22 @@ def server(request):
         yield model, clients, bool(batching), rest_address
 
 
-def _expected(model, inputs):
-    return rollout.generate(model, inputs["context"], int(inputs["horizon"][0]), inputs["seeds"]).frames
-
-
-def _post(address, body):
-    data = json.dumps(body).encode()
-    with urllib.request.urlopen(f"http://{address}/v1/models/svg:predict", data, timeout=120) as answer:
-        return json.load(answer)
-
-
-def test_frames_over_grpc_and_rest(server):
-    model, clients, _, _ = server
-    inputs = request(model)
-    by_row = {"context": inputs["context"], "seed": inputs["seeds"][:, 0]}
-    for client in clients:
-        assert client.shape() == ModelShape((3, 32, 32, 1), LIMITS.horizon)
-        answer = client.predict("futures", inputs)
-        np.testing.assert_allclose(answer["frames"], _expected(model, inputs), atol=1e-6)
-        assert answer["prior_stddev"].shape == (2, 3, 4, 3)
-        first = client.predict("future", by_row)["frames"]
-        np.testing.assert_allclose(first, answer["frames"][:, 0], atol=1e-6)
-
-
 def test_rest_rows_and_columns_as_curl_sends_them(server):
     model, _, _, address = server
     inputs = request(model, rows=2)
     context = inputs["context"].tolist()
+
+    def post(**body):
+        data = json.dumps(body).encode()
+        with urllib.request.urlopen(f"http://{address}/v1/models/svg:predict", data, timeout=120) as answer:
+            return json.load(answer)
+
     expected = model.generate(inputs["context"], LIMITS.horizon, LIMITS.n_samples)
-    rows = _post(address, {"instances": [{"context": row} for row in context]})["predictions"]
+    rows = post(instances=[{"context": row} for row in context])["predictions"]
     np.testing.assert_allclose(rows, expected, atol=1e-5)
-    np.testing.assert_allclose(_post(address, {"inputs": {"context": context}})["outputs"], expected, atol=1e-5)
-    instances = [{"context": row, "seed": 3} for row in context]
-    answer = _post(address, {"signature_name": "future", "instances": instances})["predictions"]
-    assert np.shape(answer) == (2, LIMITS.horizon, 32, 32, 1)
+    np.testing.assert_allclose(post(inputs={"context": context})["outputs"], expected, atol=1e-5)
+    rows = post(signature_name="future", instances=[{"context": row, "seed": 3} for row in context])["predictions"]
+    assert np.shape(rows) == (2, LIMITS.horizon, 32, 32, 1)
 
 
 @pytest.mark.parametrize("signature", ["futures", "future", "futures_png"])
@@ -129,7 +98,8 @@ def test_futures_of_a_clip(server, signature):
     expected = rollout.generate(model, clip[np.newaxis], LIMITS.horizon, np.array([[5, 6, 7]])).frames[0]
     for client in clients:
         frames = draw_futures(client, clip, [5, 6, 7], signature=signature)
-        np.testing.assert_allclose(frames, expected, atol=0.5 / 255 + 1e-5 if signature == "futures_png" else 1e-5)
+        np.testing.assert_allclose(frames, expected, atol=0.5 / 255 + 1e-5 if signature == "futures_png" else 1e-6)
+        assert client.shape() == ModelShape((3, 32, 32, 1), LIMITS.horizon)
 
 
 def test_an_answer_of_more_than_grpcs_default_limit_arrives(server):
@@ -155,7 +125,8 @@ def test_wrong_requests_get_a_sentence_and_the_next_request_an_answer(server):
             client.predict("nothing", inputs)
         with pytest.raises(ExportError, match="has no model other"):
             type(client)(client._server, "other").shape()
-        assert client.predict("futures", inputs)["frames"].shape == (2, 3, 4, 32, 32, 1)
+        answer = client.predict("futures", inputs)
+        assert answer["frames"].shape == (2, 3, 4, 32, 32, 1) and answer["prior_stddev"].shape == (2, 3, 4, 3)
 
 
 def test_more_rows_than_a_batch_holds(server):
@@ -169,38 +140,33 @@ def test_more_rows_than_a_batch_holds(server):
         assert clients[0].predict("future", inputs)["frames"].shape[0] == rows
 
 
-def _all_at_once(calls):
-    """Run functions in threads; return the results, or the errors."""
+def _all_at_once(clients, signature, requests):
+    """Send requests at the same time, by one client and then the next; return the frames, or the errors."""
 
-    def run(call):
+    def send(number):
         try:
-            return call()
+            return clients[number % len(clients)].predict(signature, requests[number])["frames"]
         except ExportError as error:
             return error
 
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(send, range(len(requests))))
 
 
 def test_clients_at_once_get_their_own_frames(server):
     model, clients, _, _ = server
-    requests = [request(model, rows=1 + seed % 2, seed=seed) for seed in range(12)]
-
-    def ask(number):
-        inputs = {"context": requests[number]["context"], "seed": requests[number]["seeds"][:, 0]}
-        return clients[number % 2].predict("future", inputs)["frames"]
-
-    answers = _all_at_once([lambda number=number: ask(number) for number in range(12)])
-    for inputs, answer in zip(requests, answers, strict=True):
-        np.testing.assert_allclose(answer, _expected(model, inputs)[:, 0], atol=1e-6)
+    drawn = [request(model, rows=1 + seed % 2, samples=1, seed=seed) for seed in range(12)]
+    requests = [{"context": inputs["context"], "seed": inputs["seeds"][:, 0]} for inputs in drawn]
+    for inputs, answer in zip(drawn, _all_at_once(clients, "future", requests), strict=True):
+        expected = rollout.generate(model, inputs["context"], LIMITS.horizon, inputs["seeds"]).frames
+        np.testing.assert_allclose(answer, expected[:, 0], atol=1e-6)
 
 
 def test_different_numbers_of_seeds_cannot_be_merged(server):
     """Which requests meet in a batch is a matter of time, so one failure in several rounds shows the rule."""
     model, clients, batching, _ = server
     requests = [request(model, rows=1, samples=samples) for samples in (1, 2, 3)] * 4
-    calls = [lambda inputs=inputs: clients[0].predict("futures", inputs)["frames"].shape for inputs in requests]
-    answers = [answer for _ in range(4 if batching else 1) for answer in _all_at_once(calls)]
+    answers = [answer for _ in range(4 if batching else 1) for answer in _all_at_once(clients[:1], "futures", requests)]
     errors = [str(answer) for answer in answers if isinstance(answer, ExportError)]
     assert bool(errors) == batching, errors
     for error in errors:
@@ -234,8 +200,7 @@ def test_the_servers_configuration_is_valid_and_agrees_with_the_export():
     message = text_format.Parse((CONFIG / "models.config").read_text(), configs.ModelServerConfig())
     (model,) = message.model_config_list.config
     assert (model.name, model.base_path, model.model_platform) == ("svg", "/models/svg", "tensorflow")
-    batching = (CONFIG / "batching.config").read_text()
-    assert f"max_batch_size {{ value: {loopback.MAX_BATCH_SIZE} }}" in batching
-    assert [int(line.split()[1]) for line in batching.splitlines() if line.startswith("allowed")][-1] == 32
+    batching, most = (CONFIG / "batching.config").read_text(), loopback.MAX_BATCH_SIZE
+    assert f"max_batch_size {{ value: {most} }}" in batching and f"sizes: {most}\nbatch_timeout" in batching
     compose = (CONFIG / "docker-compose.yml").read_text()
     assert "/export:/models/svg:ro" in compose and "latest" not in compose

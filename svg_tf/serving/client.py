@@ -1,8 +1,4 @@
-"""Clients of a model server: REST with the standard library, gRPC with the package tensorflow-serving-api.
-
-client = RestClient("localhost:8501")
-frames = draw_futures(client, context, seeds=range(8))  # uint8 [P, H, W, C] -> float32 [8, T, H, W, C]
-"""
+"""Clients of a model server: REST with the standard library, gRPC with the package tensorflow-serving-api."""
 
 import base64
 import functools
@@ -51,20 +47,16 @@ def draw_futures(
     Raises:
         ExportError: the server does not answer, has no such model or signature, or refuses the request.
     """
-    numbers = np.asarray(seeds, np.int64)
+    row = np.asarray(seeds, np.int64)[np.newaxis]  # [1, S]
     scaled = context[np.newaxis] / np.float32(255)
     if signature == "future":
-        inputs: Arrays = {"context": np.repeat(scaled, len(numbers), axis=0), "seed": numbers}
-        return client.predict("future", inputs)["frames"]
+        return client.predict("future", {"context": np.repeat(scaled, row.size, axis=0), "seed": row[0]})["frames"]
     if signature == "futures_png":
-        files = np.empty([1, len(context)], object)
-        files[0] = [encode_png(frame) for frame in context]
-        answer = client.predict("futures_png", {"context_bytes": files, "seeds": numbers[np.newaxis]})
-        decoded = [[decode_png(file) for file in future] for future in answer["frames_bytes"][0]]
-        return np.array(decoded) / np.float32(255)
+        files = np.array([[encode_png(frame) for frame in context]], object)
+        answer = client.predict("futures_png", {"context_bytes": files, "seeds": row})["frames_bytes"][0]
+        return np.array([[decode_png(file) for file in future] for future in answer]) / np.float32(255)
     horizons = np.array([horizon or client.shape().horizon], np.int32)
-    inputs = {"context": scaled, "seeds": numbers[np.newaxis], "horizon": horizons}
-    return client.predict("futures", inputs)["frames"][0]
+    return client.predict("futures", {"context": scaled, "seeds": row, "horizon": horizons})["frames"][0]
 
 
 class RestClient:
@@ -79,11 +71,9 @@ class RestClient:
 
     def shape(self) -> ModelShape:
         signature = self._signatures["serving_default"]
-        sizes = {
-            name: [int(axis["size"]) for axis in signature[side][name]["tensor_shape"]["dim"]]
-            for side, name in (("inputs", "context"), ("outputs", "frames"))
-        }
-        return ModelShape(tuple(sizes["context"][1:]), sizes["frames"][2])
+        infos = signature["inputs"]["context"], signature["outputs"]["frames"]
+        context, frames = ([int(axis["size"]) for axis in info["tensor_shape"]["dim"]] for info in infos)
+        return ModelShape(tuple(context[1:]), frames[2])
 
     def predict(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
         if signature not in self._signatures:
@@ -101,8 +91,7 @@ class RestClient:
         return self._send("/metadata")["metadata"]["signature_def"]["signature_def"]
 
     def _send(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        data = None if body is None else json.dumps(body).encode()
-        url = f"http://{self._server}/v1/models/{self._model}{path}"
+        url, data = f"http://{self._server}/v1/models/{self._model}{path}", json.dumps(body).encode() if body else None
         try:
             request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
             with urllib.request.urlopen(request, timeout=self._timeout) as answer:

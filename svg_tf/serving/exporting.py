@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,11 +19,13 @@ from svg_tf.models.svg import SVG
 from svg_tf.serving import ExportError, saving, signatures, versions
 from svg_tf.serving.signatures import Limits
 
-_MODEL_NAME = "svg"
 _LARGEST_DIFFERENCE = 1e-5  # between pixels of the SavedModel and of the model, in [0, 1]
-_PYTHON = {"EagerPyFunc", "PyFunc", "PyFuncStateless"}
-_UNSEEDED = {"RandomStandardNormal", "RandomUniform", "StatefulStandardNormalV2", "StatefulUniform", "TruncatedNormal"}
-_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_PYTHON = ["EagerPyFunc", "PyFunc", "PyFuncStateless"]
+_UNSEEDED = ["RandomStandardNormal", "RandomUniform", "StatefulStandardNormalV2", "StatefulUniform", "TruncatedNormal"]
+_REFUSED = {
+    **dict.fromkeys(_PYTHON, "calls Python; use TensorFlow operations"),
+    **dict.fromkeys(_UNSEEDED, "draws numbers whose seed is not in the request; use svg_tf.noise"),
+}
 
 
 def export(model: SVG, base: str, limits: Limits, *, version: int | None = None, origin: str = "") -> str:
@@ -55,12 +58,11 @@ def export(model: SVG, base: str, limits: Limits, *, version: int | None = None,
         saving.save(model, functions, folder)
         check_operations_and_weights(folder, sum(weight.numpy().nbytes for weight in model.weights))
         check_frames(folder, model)
-        extra = os.path.join(folder, "assets.extra")
-        os.makedirs(extra)
-        _write_warmup_requests(os.path.join(extra, "tf_serving_warmup_requests"), functions)
-        manifest = _manifest(folder, model, functions, limits, origin)
-        with open(os.path.join(extra, "manifest.json"), "w", encoding="utf-8") as file:
-            json.dump(manifest, file, indent=2)
+        extra = Path(folder, "assets.extra")
+        extra.mkdir()
+        _write_warmup_requests(str(extra / "tf_serving_warmup_requests"), functions)
+        manifest = json.dumps(_manifest(folder, model, functions, limits, origin), indent=2)
+        (extra / "manifest.json").write_text(manifest, encoding="utf-8")
 
     try:
         return versions.publish(base, version, write)
@@ -69,40 +71,26 @@ def export(model: SVG, base: str, limits: Limits, *, version: int | None = None,
 
 
 def check_operations_and_weights(folder: str, weight_bytes: int) -> None:
-    """Check the operations of a SavedModel, and that each weight is stored once.
-
-    Args:
-        folder: the SavedModel.
-        weight_bytes: size of the model's weights.
-
-    Raises:
-        ExportError: an operation does not run on a server, or the weights are missing or stored twice.
-    """
+    """Raise ExportError if a SavedModel has operations that a server refuses, or does not store each weight once."""
     with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
         graph = SavedModel.FromString(file.read()).meta_graphs[0].graph_def
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    operations = {node.op for node in nodes}
-    for name in operations & _PYTHON:
-        raise ExportError(f"the model uses the operation {name}, which calls Python; use TensorFlow operations")
-    for name in operations & _UNSEEDED:
-        raise ExportError(f"the model uses the operation {name}, whose seed is not in the request; use svg_tf.noise")
+    for name in {node.op for node in nodes} & _REFUSED.keys():
+        raise ExportError(f"the model uses the operation {name}, which {_REFUSED[name]}")
     if any(node.attr["_XlaMustCompile"].b for node in nodes):
         raise ExportError("the model has a function with jit_compile=True, which a server refuses to run; remove it")
     reader = tf.train.load_checkpoint(os.path.join(folder, "variables", "variables"))
     types, shapes = reader.get_variable_to_dtype_map(), reader.get_variable_to_shape_map()
-    stored = sum(types[name].size * int(np.prod(shape)) for name, shape in shapes.items() if name != _OBJECT_GRAPH)
+    del shapes["_CHECKPOINTABLE_OBJECT_GRAPH"]  # describes the variables
+    stored = sum(types[name].size * int(np.prod(shape)) for name, shape in shapes.items())
     if stored != weight_bytes:
         raise ExportError(f"the SavedModel stores {stored:,} bytes of weights, but the model has {weight_bytes:,}")
 
 
 def check_frames(folder: str, model: SVG) -> None:
-    """Check that a SavedModel, run in a session, draws the frames of the model.
-
-    Raises:
-        ExportError: it does not run, or the frames differ.
-    """
-    shape = [1, model.n_past, model.image_size, model.image_size, model.channels]
-    context, seeds = np.random.default_rng(0).random(shape, np.float32), noise.sample_seeds(0, [0], 1)
+    """Raise ExportError if a SavedModel does not draw the frames of the model in a session."""
+    shape, seeds = [1, model.n_past, model.image_size, model.image_size, model.channels], noise.sample_seeds(0, [0], 1)
+    context = np.random.default_rng(0).random(shape, np.float32)
     inputs = {"context": context, "seeds": seeds, "horizon": np.array([2], np.int32)}
     try:
         with saving.quiet():
@@ -128,25 +116,22 @@ def run_in_session(folder: str, signature: str, inputs: Mapping[str, np.ndarray]
 
 def _manifest(folder: str, model: SVG, functions: saving.Signatures, limits: Limits, origin: str) -> dict[str, Any]:
     """Describe a SavedModel for people and scripts; a server ignores the file. It holds no local paths."""
-    digests, described = {}, {}
-    for parent, _, names in os.walk(folder):
-        for path in (os.path.join(parent, name) for name in names):
-            with open(path, "rb") as file:
-                digests[os.path.relpath(path, folder)] = hashlib.file_digest(file, "sha256").hexdigest()
-    for name, function in functions.items():
-        sides = {"inputs": saving.inputs_of(function), "outputs": function.structured_outputs}
-        described[name] = {
-            side: {key: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for key, spec in specs.items()}
-            for side, specs in sides.items()
-        }
+
+    def described(specs: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for key, spec in specs.items()}
+
+    paths = [path for path in Path(folder).rglob("*") if path.is_file()]
     return {
         "model": model.get_config(),
         "origin": origin,
         "training_step": int(model.step.numpy()),
         "limits": limits._asdict(),
-        "signatures": described,
+        "signatures": {
+            name: {"inputs": described(saving.inputs_of(function)), "outputs": described(function.structured_outputs)}
+            for name, function in functions.items()
+        },
         "versions": {"svg_tf": svg_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
-        "sha256": digests,
+        "sha256": {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths},
     }
 
 
@@ -162,7 +147,7 @@ def _write_warmup_requests(path: str, functions: saving.Signatures) -> None:
     with tf.io.TFRecordWriter(path) as writer:
         for signature, function in functions.items():
             # model_spec (1) with name (1) and signature_name (3), then inputs (2)
-            request = _field(1, _field(1, _MODEL_NAME.encode()) + _field(3, signature.encode()))
+            request = _field(1, _field(1, b"svg") + _field(3, signature.encode()))
             for name, spec in saving.inputs_of(function).items():
                 smallest = {"context_bytes": png, "horizon": 1}.get(name, 0)
                 value = np.full([size or 1 for size in spec.shape], smallest, spec.dtype.as_numpy_dtype)

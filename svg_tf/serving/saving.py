@@ -50,9 +50,7 @@ def inputs_of(function: tf.types.experimental.ConcreteFunction) -> dict[str, tf.
 def float32_copy(model: SVG, unroll: bool = False) -> SVG:
     """Return a copy of a model that computes in float32, as servers and TFLite files do.
 
-    Args:
-        model: the model.
-        unroll: unroll the LSTM layers over the context, which makes a smaller and faster TFLite file.
+    `unroll` unrolls the LSTM layers over the context, which makes a smaller and faster TFLite file.
     """
     copy = type(model).from_config({**model.get_config(), "dtype": "float32"})
     copy.set_weights(model.get_weights())

@@ -18,23 +18,16 @@ _PNG_HEADER = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s", 13, b"IHDR")
 
 
 class Limits(NamedTuple):
-    """Sizes that are fixed at export.
+    """Sizes that are fixed at export."""
 
-    Attributes:
-        horizon: T, the predicted frames of the signatures without an input `horizon`.
-        n_samples: S, the futures of each context in `serving_default`.
-        max_samples: largest number of futures in one request, B * S.
-        max_frames: largest number of predicted frames in one request, B * S * T.
-    """
-
-    horizon: int
-    n_samples: int = 4
-    max_samples: int = 100
-    max_frames: int = 5000
+    horizon: int  # T, the predicted frames of the signatures without an input `horizon`
+    n_samples: int = 4  # S, the futures of each context in `serving_default`
+    max_samples: int = 100  # largest number of futures in one request, B * S
+    max_frames: int = 5000  # largest number of predicted frames in one request, B * S * T
 
 
 def build(model: SVG, limits: Limits) -> Signatures:
-    """Trace the signatures of a model, all with a dynamic batch dimension.
+    """Trace the signatures of a model that computes in float32, all with a dynamic batch dimension.
 
     B contexts of P = n_past frames, S futures of each, T predicted frames. Frames are float32 in [0, 1]. A future is
     a function of its context and its seed (`svg_tf.noise.sample_seeds`).
@@ -46,10 +39,6 @@ def build(model: SVG, limits: Limits) -> Signatures:
     * `futures_png`: context_bytes string [B, P], seeds int64 [B, S] -> frames_bytes string [B, S, T], PNG files.
 
     A server can merge requests of the first two signatures freely, those of the last two only if they have the same S.
-
-    Args:
-        model: a model that computes in float32.
-        limits: sizes fixed at export.
     """
     image = [model.image_size, model.image_size, model.channels]
     context = tf.TensorSpec([None, model.n_past, *image], tf.float32, "context")
@@ -66,13 +55,11 @@ def build(model: SVG, limits: Limits) -> Signatures:
     def checked_draw(context, seeds, horizon):
         samples = tf.size(seeds, tf.int64)
         frames = samples * tf.cast(horizon, tf.int64)
+        inside = tf.reduce_all((context >= -_TOLERANCE) & (context <= 1 + _TOLERANCE))  # False for NaN
         context, seeds, horizon = _require(
             (tf.ensure_shape(context, [None, model.n_past, *image]), tf.ensure_shape(seeds, [None, None]), horizon),
             (tf.shape(context)[0] >= 1, "context must have at least one row"),
-            (
-                tf.reduce_all((context >= -_TOLERANCE) & (context <= 1 + _TOLERANCE)),  # False for NaN
-                "context must hold finite numbers in [0, 1]; divide bytes by 255",
-            ),
+            (inside, "context must hold finite numbers in [0, 1]; divide bytes by 255"),
             (tf.shape(seeds)[0] == tf.shape(context)[0], "seeds must have one row for each context"),
             (samples >= 1, "seeds must have at least one column"),
             (horizon >= 1, "horizon must be at least 1"),
@@ -133,16 +120,14 @@ def _decode_png(files: tf.Tensor, model: SVG) -> tf.Tensor:
 
     The size in the header is checked first: a file of a few bytes can decompress to a gigabyte.
     """
-    size, channels = model.image_size, model.channels
+    size, image = model.image_size, [model.image_size, model.image_size, model.channels]
     header = _PNG_HEADER + struct.pack(">II", size, size)
     right = tf.reduce_all(tf.strings.substr(files, 0, len(header)) == header)
-    files = _require(
-        tf.ensure_shape(files, [None, model.n_past]),
-        (right, f"context_bytes must be PNG files of {size}x{size} pixels"),
-    )
+    files = tf.ensure_shape(files, [None, model.n_past])
+    files = _require(files, (right, f"context_bytes must be PNG files of {size}x{size} pixels"))
     frames = tf.map_fn(
-        lambda file: tf.ensure_shape(tf.io.decode_png(file, channels), [size, size, channels]),
+        lambda file: tf.ensure_shape(tf.io.decode_png(file, model.channels), image),
         tf.reshape(files, [-1]),
-        fn_output_signature=tf.TensorSpec([size, size, channels], tf.uint8),
+        fn_output_signature=tf.TensorSpec(image, tf.uint8),
     )
-    return tf.cast(tf.reshape(frames, [-1, model.n_past, size, size, channels]), tf.float32) / 255.0
+    return tf.cast(tf.reshape(frames, [-1, model.n_past, *image]), tf.float32) / 255.0

@@ -1,4 +1,4 @@
-"""Version folders `BASE/<integer>`, which a server watches. A version is written aside and renamed when complete."""
+"""Version folders `BASE/<integer>`, which a server watches."""
 
 import os
 import re
@@ -15,11 +15,7 @@ _ABANDONED_AFTER = 24 * 3600.0  # seconds
 
 
 def check(base: str, version: int | None) -> None:
-    """Check early that a version can be published.
-
-    Raises:
-        ExportError: `base` is not a local folder, or the version exists.
-    """
+    """Raise ExportError if `base` is not a local folder or the version exists."""
     if "://" in base:
         raise ExportError(f"{base} is not a local folder; export to a local one and copy it, version folder and all")
     if version is not None and os.path.lexists(os.path.join(base, str(version))):
