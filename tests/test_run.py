@@ -121,40 +121,29 @@ def test_an_error_while_training_unlocks_the_run_and_keeps_its_type(small):
     _open(small())
 
 
-class _Gpu:
-    def __init__(self, capability):
-        self.capability = capability
-
-
 @pytest.mark.parametrize(
-    ("gpus", "flags", "chosen", "reason"),
+    ("capability", "flags", "chosen", "reason"),
     [
-        ([], "sse avx512_bf16", "bfloat16", "the CPU has avx512_bf16"),
-        ([], "amx_bf16 amx_tile", "bfloat16", "the CPU has amx_bf16"),
-        ([], "sse avx2 amx_tile", "off", "the CPU has no bfloat16 units"),
-        ([], None, "off", "the CPU has no bfloat16 units"),
-        ([_Gpu((8, 0))], "sse", "bfloat16", "compute capability 8.0"),
-        ([_Gpu((7, 5))], "avx512_bf16", "off", "compute capability 7.5"),
+        (None, "sse avx512_bf16", "bfloat16", "the CPU has avx512_bf16"),
+        (None, "amx_bf16 amx_tile", "bfloat16", "the CPU has amx_bf16"),
+        (None, "sse avx2 amx_tile", "off", "the CPU has no bfloat16 units"),
+        (None, None, "off", "the CPU has no bfloat16 units"),
+        ((8, 0), "sse", "bfloat16", "the GPU has compute capability 8.0"),
+        ((7, 5), "avx512_bf16", "off", "the GPU has compute capability 7.5"),
     ],
 )
 def test_auto_is_bfloat16_where_the_machine_has_units_for_it(
-    small, monkeypatch, caplog, tmp_path, gpus, flags, chosen, reason
+    small, monkeypatch, caplog, tmp_path, capability, flags, chosen, reason
 ):
     if flags is not None:
         (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu {flags}\n")
-    original = open
-    monkeypatch.setattr(
-        "builtins.open",
-        lambda path, *rest, **options: original(
-            tmp_path / "cpuinfo" if path == "/proc/cpuinfo" else path, *rest, **options
-        ),
-    )
-    monkeypatch.setattr(run.tf.config, "list_physical_devices", lambda _: gpus)
-    details = {"get_device_details": lambda gpu: {"compute_capability": gpu.capability}}
-    monkeypatch.setattr(run.tf.config, "experimental", type("Experimental", (), details))
+    monkeypatch.setattr(run, "_CPU_INFO", str(tmp_path / "cpuinfo"))
+    monkeypatch.setattr(run.tf.config, "list_physical_devices", lambda _: ["GPU"] if capability else [])
+    details = {"compute_capability": capability}
+    monkeypatch.setattr(run.tf.config.experimental, "get_device_details", lambda _: details)
     caplog.set_level("INFO")
     assert run.choose_precision(small(mixed_precision="auto")).mixed_precision == chosen
-    assert f"mixed_precision=auto: {chosen}, {reason}" in caplog.text
+    assert f"mixed_precision=auto: {chosen}, because {reason}" in caplog.text
 
 
 @pytest.mark.parametrize("stored", ["off", "bfloat16"])

@@ -21,6 +21,7 @@ _MAY_CHANGE = frozenset(
 )
 _POLICIES = {"off": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 _LOCK = ".lock"
+_CPU_INFO = "/proc/cpuinfo"
 
 
 def model_from_config(config: Config) -> SVG:
@@ -55,22 +56,22 @@ def choose_precision(config: Config) -> Config:
     if config.mixed_precision != "auto":
         return config
     if os.path.exists(os.path.join(config.run_dir, "config.json")):
-        chosen, reason = Config.load(config.run_dir).mixed_precision, "as the run began"
+        chosen, reason = Config.load(config.run_dir).mixed_precision, "the run began with it"
     elif gpus := tf.config.list_physical_devices("GPU"):
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         chosen = "bfloat16" if capability >= (8, 0) else "off"
-        reason = "compute capability {}.{}".format(*capability)
+        reason = "the GPU has compute capability {}.{}".format(*capability)
     else:
         units = _bfloat16_units()
         chosen, reason = ("bfloat16", f"the CPU has {units[0]}") if units else ("off", "the CPU has no bfloat16 units")
-    logging.info("mixed_precision=auto: %s, %s", chosen, reason)
+    logging.info("mixed_precision=auto: %s, because %s", chosen, reason)
     return config.replace(mixed_precision=chosen)
 
 
 def _bfloat16_units() -> list[str]:
     """Return the bfloat16 instruction sets of the CPU; empty on systems other than Linux."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
+        with open(_CPU_INFO, encoding="utf-8") as file:
             flags = file.read().split()
     except OSError:
         return []
