@@ -10,8 +10,6 @@ from svg_tf.data.moving_mnist import MovingMNIST, walk
 from svg_tf.data.philox import random_bits
 
 SMALL = Config(digits="embedded", digit_size=16, image_width=32, n_past=2, n_future=6, n_eval=20)
-PAPER = Config(digits="embedded")
-CLIPS = 2_000
 
 
 def indices(count, first=0):
@@ -63,20 +61,6 @@ def test_every_path_is_that_of_the_rules_with_the_same_draws(stochastic, span, m
             np.testing.assert_array_equal(array[b, :, n], values)
 
 
-def test_positions_are_uniform_at_first_and_wall_hits_as_frequent_as_by_the_rules():
-    generator = MovingMNIST(PAPER, "test")
-    truth = generator.frames_and_truth(indices(CLIPS))[1]
-    # By the original's rules a digit hits a wall in 3.576 of 30 frames, counting a corner once (3.69 if twice).
-    hits = truth.wall_hits.numpy().any(-1).sum(1)
-    assert hits.mean() == pytest.approx(3.576, abs=4 * hits.std() / np.sqrt(hits.size))
-    for values, expected in ((truth.positions, range(32)), (truth.velocities, range(-4, 5))):
-        for axis in (0, 1):
-            found, counts = np.unique(values[:, 0, :, axis], return_counts=True)
-            mean, freedom = 2 * CLIPS / len(expected), len(expected) - 1
-            assert found.tolist() == list(expected)
-            assert abs((((counts - mean) ** 2 / mean).sum() - freedom) / np.sqrt(2 * freedom)) < 4
-
-
 @pytest.mark.parametrize(
     ("num_digits", "image_width", "digit_size"), [(1, 32, 16), (2, 64, 32), (3, 32, 31), (4, 32, 5)]
 )
@@ -93,15 +77,13 @@ def test_frames_are_the_clipped_sum_of_the_digits_at_their_positions(num_digits,
 
 
 @pytest.mark.parametrize("motion", ["stochastic", "deterministic"])
-def test_eager_graph_and_xla_draw_the_same_clips(motion):
+def test_eager_and_xla_draw_the_same_clips(motion):
     generator = MovingMNIST(SMALL.replace(motion=motion), "train")
     batch = tf.constant([0, 5, 2**31 + 1, 2**40], tf.int64)
     eager = tf.nest.flatten(generator.frames_and_truth(batch))
-    for jit_compile in (False, True):
-        compiled = tf.function(generator.frames_and_truth, jit_compile=jit_compile)
-        for array, expected in zip(tf.nest.flatten(compiled(batch)), eager, strict=True):
-            np.testing.assert_array_equal(array, expected)
-    np.testing.assert_array_equal(generator.frames(batch), eager[0])
+    compiled = tf.nest.flatten(tf.function(generator.frames_and_truth, jit_compile=True)(batch))
+    for array, expected in zip(compiled, eager, strict=True):
+        np.testing.assert_array_equal(array, expected)
 
 
 def test_a_clip_depends_neither_on_its_batch_nor_on_its_length_and_in_training_only_on_the_seed():

@@ -149,19 +149,11 @@ def test_other_ways_to_call_or_change_something_are_refused(tmp_path, value):
     refusal(tmp_path, {"encoder": value})
 
 
-def test_nothing_that_a_pickle_does_outlives_it(tmp_path):
-    """Attempts to set attributes of the stand-ins' classes change nothing."""
-
-    def attributes():
-        classes = [value for value in vars(unpickler).values() if isinstance(value, type)]
-        return {(cls, name): value for cls in classes for name, value in vars(cls).items()}
-
-    before = attributes()
-    for name in (*unpickler._ALLOWED, "models.lstm.lstm", "torch.optim.adam.Adam"):
-        for attribute in ("__setstate__", "__new__", "__init__", "__call__", "x"):
-            for state in ({attribute: SET}, (None, {attribute: SET}), ({attribute: SET}, {attribute: SET})):
-                refusal(tmp_path, Raw(encode(Name(*name.rsplit(".", 1))) + encode(state) + b"b"))
-    assert attributes() == before and not hasattr(set, "x")
+@pytest.mark.parametrize("attribute", ["__setstate__", "__call__", "x"])
+def test_a_pickle_cannot_set_attributes_of_the_classes_that_it_names(tmp_path, attribute):
+    for name in (*unpickler._ALLOWED, "models.lstm.lstm"):
+        for state in ({attribute: SET}, (None, {attribute: SET})):
+            refusal(tmp_path, Raw(encode(Name(*name.rsplit(".", 1))) + encode(state) + b"b"))
 
 
 VIEWS = [  # offset, shape, strides in a storage of 6 elements
