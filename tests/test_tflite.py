@@ -1,4 +1,5 @@
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,8 +77,7 @@ def _converted(model, folder, variant="float32", names=("observe", "step")):
     copy, saved_model, out = saving.float32_copy(model, unroll=True), f"{folder}/saved", f"{folder}/{variant}.tflite"
     saving.save(copy, functions.build(copy, HORIZON), saved_model)
     context, z_noise, _ = _inputs(model)
-    arrays = {"contexts": context, "eps": z_noise[np.newaxis]}
-    np.savez(f"{out}.npz", **arrays, **{f"calibration_{name}": array for name, array in arrays.items()})
+    np.savez(f"{out}.npz", *2 * (context, z_noise[np.newaxis]))  # drawn, and calibration
     conversion._main(saved_model, variant, f"{out}.npz", out, *names)
     return out
 
@@ -87,8 +87,7 @@ def test_a_float32_file_gives_tensorflows_frames(kind, tmp_path):
     model = make_model(**kind)
     context, z_noise, expected = _inputs(model)
     path = _converted(model, tmp_path, names=("rollout",) if model.n_past == 1 else ("observe", "step"))
-    frames = Interpreter(path).futures(context[0], z_noise)
-    np.testing.assert_allclose(frames, expected.frames[0], atol=1e-5)
+    np.testing.assert_allclose(Interpreter(path).futures(context[0], z_noise), expected.frames[0], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -102,17 +101,11 @@ def test_a_float32_file_gives_tensorflows_frames(kind, tmp_path):
 )
 def test_smaller_weights_give_nearly_the_same_frames(variant, names, tolerance, tmp_path):
     model = make_model(base_width=16, rnn_size=32, g_dim=32)
-    context, z_noise, expected = _inputs(model)
-    path = _converted(model, tmp_path, variant, names)
+    context, z_noise, rolled = _inputs(model)
+    path, expected = _converted(model, tmp_path, variant, names), rolled.frames[0].numpy()
     frames = Interpreter(path).futures(context[0], z_noise)
-    error = frames - expected.frames[0].numpy()
-    assert np.abs(error).max() > 0 and np.sqrt(np.mean(error**2)) < tolerance
-    quality = checks.compare(frames, expected.frames[0].numpy(), expected.frames[0].numpy())
-    assert not checks.find_fault(path, model, variant, frames, quality, np.inf)
-
-
-def _quality(psnr=90.0, loss=0.0, error=0.0):
-    return checks.Quality(psnr, loss, error)
+    assert np.abs(frames - expected).max() > 0 and np.sqrt(np.mean((frames - expected) ** 2)) < tolerance
+    assert not checks.find_fault(path, model, variant, frames, checks.compare(frames, expected, expected), np.inf)
 
 
 def test_quality_is_the_psnr_and_its_loss_with_a_standard_error():
@@ -127,64 +120,45 @@ def test_quality_is_the_psnr_and_its_loss_with_a_standard_error():
 
 
 @pytest.mark.parametrize(
-    ("frames", "quality", "message"),
+    ("frame", "quality", "weight_bytes", "message"),
     [
-        (np.full(3, np.nan), _quality(), "not finite"),
-        (np.zeros(3), _quality(psnr=79.0), "79.0 dB from TensorFlow's; at least 80"),
-        (np.zeros(3), _quality(loss=0.5, error=0.1), "0.500 ± 0.100 dB below TensorFlow's"),
+        (0, (90, 0.5, 0.25), 4, "^$"),  # a loss within two standard errors
+        (np.nan, (90, 0, 0), 4, "not finite"),
+        (0, (79, 0, 0), 4, "79.0 dB from TensorFlow's; at least 80"),
+        (0, (90, 0.5, 0.1), 4, "0.500 ± 0.100 dB below TensorFlow's"),
+        (0, (90, 0, 0), 8, "stored twice"),
     ],
 )
-def test_a_file_of_other_frames_is_refused(frames, quality, message):
-    assert message in checks.find_fault("not read", None, "float32", frames, quality, 0.1)
-
-
-def test_a_loss_within_two_standard_errors_is_accepted_and_weights_that_are_stored_twice_are_not(tmp_path):
+def test_a_file_of_other_frames_or_with_its_weights_twice_is_refused(tmp_path, frame, quality, weight_bytes, message):
     path, model = tmp_path / "model.tflite", make_model(base_width=32)
-    weights = sum(weight.numpy().size for weight in model.weights)
-    quality = _quality(loss=0.5, error=0.25)
-    path.write_bytes(bytes(4 * weights))
-    assert not checks.find_fault(str(path), model, "float32", np.zeros(3), quality, 0.1)
-    path.write_bytes(bytes(8 * weights))
-    assert "stored twice" in checks.find_fault(str(path), model, "float32", np.zeros(3), quality, 0.1)
-
-
-def _converter(monkeypatch, tmp_path, script):
-    """Puts a script in the place of the converter."""
-    path = tmp_path / "converter.py"
-    path.write_text(
-        f"import os, signal, sys\nimport numpy as np\n_, model, variant, trial, out, *names = sys.argv\n{script}\n"
-    )
-    run = subprocess.run
-    monkeypatch.setattr(
-        subprocess, "run", lambda command, **options: run([sys.executable, str(path), *command[3:]], **options)
-    )
-    return conversion.convert("m", ["step"], "float32", np.zeros(1), np.zeros(1), str(tmp_path / "out.tflite"))
+    path.write_bytes(bytes(weight_bytes * model.count_params()))
+    fault = checks.find_fault(str(path), model, "float32", np.full(3, frame), checks.Quality(*quality), 0.1)
+    assert re.search(message, fault)
 
 
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("os.kill(os.getpid(), signal.SIGSEGV)", "^the converter crashed with SIGSEGV$"),
-        (
-            "print('talk', file=sys.stderr)\nraise ValueError('no such op')",
-            "^the converter failed: ValueError: no such",
-        ),
-        ("sys.exit(3)", "^the converter failed: exit status 3$"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "crashed with SIGSEGV"),
+        ("print('talk', file=sys.stderr)\nraise ValueError('no such op')", "failed: ValueError: no such op"),
+        ("sys.exit(3)", "failed: exit status 3"),
     ],
 )
 def test_a_converter_that_fails_or_crashes(script, message, monkeypatch, tmp_path):
-    with pytest.raises(ConversionError, match=message):
-        _converter(monkeypatch, tmp_path, script)
+    run, command = subprocess.run, [sys.executable, "-c", f"import os, signal, sys\n{script}"]
+    monkeypatch.setattr(subprocess, "run", lambda _, **options: run(command, **options))
+    with pytest.raises(ConversionError, match=f"^the converter {message}$"):
+        conversion.convert("m", ["step"], "float32", (np.zeros(1), np.zeros(1)), str(tmp_path / "out.tflite"))
 
 
 @pytest.fixture
 def in_process(monkeypatch):
     """Converts step_float32 in this process, which spares an import of TensorFlow; other conversions crash."""
 
-    def convert(saved_model, names, variant, contexts, z_noise, out, calibration=None):
+    def convert(saved_model, names, variant, inputs, out, calibration=None):
         if names == ("rollout",) or variant != "float32":
             raise ConversionError("the converter crashed with SIGSEGV")
-        np.savez(f"{out}.npz", contexts=contexts, eps=z_noise)
+        np.savez(f"{out}.npz", *inputs)
         conversion._main(saved_model, variant, f"{out}.npz", out, *names)
         with np.load(f"{out}.npz") as results:
             return results["frames"], float(results["milliseconds"])
@@ -220,7 +194,7 @@ def test_a_file_of_other_weights_is_refused(in_process, tmp_path, monkeypatch):
     assert path.read_bytes() == b"of an earlier export"
 
 
-def test_a_step_for_several_futures_of_one_context(tmp_path):
+def test_a_step_for_several_futures_of_one_context(in_process, tmp_path):
     """What the browser page loads: shared skip terms and the prior's standard deviation."""
     model = make_model()
     path = export.export_step(model, str(tmp_path / "web" / "step.tflite"), batch=5)

@@ -45,7 +45,7 @@ def check(config: Config) -> None:
 
 
 def write(model: SVG, config: Config, digits: np.ndarray, runtime: Runtime, folder: str) -> str:
-    """Write index.html.
+    """Write index.html and return its path.
 
     Args:
         model: a trained model.
@@ -53,9 +53,6 @@ def write(model: SVG, config: Config, digits: np.ndarray, runtime: Runtime, fold
         digits: test digits, uint8 [N, D, D], of which the first 20 can be chosen on the page.
         runtime: LiteRT.js.
         folder: where to write; created if missing.
-
-    Returns:
-        The path of the page.
 
     Raises:
         ConversionError: the model cannot be converted to TFLite, or the file differs from TensorFlow. A previous page

@@ -14,17 +14,13 @@ from svg_tf import files
 from svg_tf.playground import PlaygroundError
 
 VERSION = "2.5.3"
-# {package: Subresource Integrity of its archive}, as `npm view PACKAGE@VERSION dist.integrity` prints it.
-_INTEGRITY = {
-    "@litertjs/core": "sha512-PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzWoyJQ==",
-    "@litertjs/wasm-utils": (
-        "sha512-4fJiw6tBQnIs+0jH/OQ16nYOiSl8/+zZnn5h2ul8aTKHi05sVqZW580Tmk78pC2kT39A9OYBVdFawteZ/sI1kQ=="
-    ),
+_COMMAND = f"npm pack @litertjs/core@{VERSION} @litertjs/wasm-utils@{VERSION}"
+_REMEDY = f"run `{_COMMAND}` where there is a network, and pass the folder of the two files as --runtime_dir"
+_CORE, _UTILS = f"litertjs-core-{VERSION}.tgz", f"litertjs-wasm-utils-{VERSION}.tgz"
+_INTEGRITY = {  # as `npm view PACKAGE@VERSION dist.integrity` prints it
+    _CORE: "sha512-PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzWoyJQ==",
+    _UTILS: "sha512-4fJiw6tBQnIs+0jH/OQ16nYOiSl8/+zZnn5h2ul8aTKHi05sVqZW580Tmk78pC2kT39A9OYBVdFawteZ/sI1kQ==",
 }
-_NAMES = [f"{package}@{VERSION}" for package in _INTEGRITY]
-_REMEDY = (
-    f"run `npm pack {' '.join(_NAMES)}` where there is a network, and pass the folder of the two files as --runtime_dir"
-)
 
 
 class Runtime(NamedTuple):
@@ -46,9 +42,9 @@ def load(folder: str = "") -> Runtime:
         PlaygroundError: a package is missing and npm cannot download it, or its checksum is wrong.
     """
     cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "svg_tf")
-    if not folder and not all(os.path.exists(_path(cache, package)) for package in _INTEGRITY):
+    if not folder and not all(os.path.exists(os.path.join(cache, name)) for name in _INTEGRITY):
         _download(cache)
-    core, utils = (_read(os.path.expanduser(folder) or cache, package) for package in _INTEGRITY)
+    core, utils = (_read(os.path.join(os.path.expanduser(folder) or cache, name)) for name in (_CORE, _UTILS))
     return Runtime(
         core=_member(core, "dist/index.js"),
         wasm_utils=_member(utils, "dist/bundle.js"),
@@ -62,30 +58,24 @@ def _download(cache: str) -> None:
     reason = "" if shutil.which("npm") else "npm is not installed"
     with tempfile.TemporaryDirectory(prefix="svg_tf_") as folder:
         if not reason:
-            command = ["npm", "pack", "--silent", "--pack-destination", folder, *_NAMES]
+            command = [*_COMMAND.split(), "--silent", "--pack-destination", folder]
             done = subprocess.run(command, capture_output=True, text=True, errors="replace")
             reason = (done.stderr.strip().splitlines() or ["npm failed"])[-1] if done.returncode else ""
         if reason:
             raise PlaygroundError(f"LiteRT.js {VERSION} cannot be downloaded ({reason}); {_REMEDY}")
-        for package in _INTEGRITY:
-            files.write_bytes(_path(cache, package), _read(folder, package))
+        for name in _INTEGRITY:
+            files.write_bytes(os.path.join(cache, name), _read(os.path.join(folder, name)))
 
 
-def _path(folder: str, package: str) -> str:
-    """Return where `npm pack` puts the archive of a package."""
-    return os.path.join(folder, f"{package.removeprefix('@').replace('/', '-')}-{VERSION}.tgz")
-
-
-def _read(folder: str, package: str) -> bytes:
-    path = _path(folder, package)
+def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             content = file.read()
     except FileNotFoundError:
         raise PlaygroundError(f"{path} does not exist; {_REMEDY}") from None
     digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
-    if f"sha512-{digest}" != _INTEGRITY[package]:
-        raise PlaygroundError(f"{path} is not {package} {VERSION}: its checksum is wrong; delete it and {_REMEDY}")
+    if f"sha512-{digest}" != _INTEGRITY[os.path.basename(path)]:
+        raise PlaygroundError(f"{path} is not the published package: its checksum is wrong; delete it and {_REMEDY}")
     return content
 
 

@@ -29,7 +29,7 @@ _REFUSED = {
 
 
 def export(model: SVG, base: str, limits: Limits, *, version: int | None = None, origin: str = "") -> str:
-    """Write a SavedModel to `base/<version>`, which appears once it is complete and checked.
+    """Write a SavedModel to `base/<version>`, which appears once it is complete and checked; return this path.
 
     The checks: a server can run its operations, each weight is stored once, and a session draws the model's frames.
 
@@ -39,9 +39,6 @@ def export(model: SVG, base: str, limits: Limits, *, version: int | None = None,
         limits: sizes fixed at export.
         version: 1 or greater; None is the latest plus one.
         origin: names of the run or preset and of the checkpoint, for the manifest.
-
-    Returns:
-        The path of the version.
 
     Raises:
         ExportError: the version exists, the folder cannot be written, or the SavedModel fails a check.
@@ -163,8 +160,4 @@ def _field(number: int, data: bytes) -> bytes:
 
 def _varint(value: int) -> bytes:
     """Encode seven bits a byte, lowest first; the eighth bit is set on all but the last byte."""
-    data = bytearray()
-    while value > 0x7F:
-        data.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*data, value])
+    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + _varint(value >> 7)

@@ -11,24 +11,16 @@ from svg_tf.models.svg import SVG
 Signatures = dict[str, tf.types.experimental.ConcreteFunction]
 
 
-class _Weights(tf.Module):
-    """Owns the variables, so that each is saved once.
-
-    The Keras model must not be an attribute. Keras would save a second variable for each of its own, while the traced
-    functions read the first, and a loader that restores variables by name would find the first uninitialized.
-    """
-
-    def __init__(self, model: SVG):
-        super().__init__(name="svg_tf")
-        self.weights = [weight.value for weight in model.weights]
-
-
 def save(model: SVG, signatures: Signatures, folder: str) -> None:
     """Write a SavedModel with these signatures and one copy of the model's weights."""
+    # The Keras model must not be an attribute. Keras would save a second variable for each of its own, while the traced
+    # functions read the first, and a loader that restores variables by name would find the first uninitialized.
+    module = tf.Module(name="svg_tf")
+    module.weights = [weight.value for weight in model.weights]
+    # Gradients are not needed, and the layers' custom ones would be traced for every signature.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     with quiet():
-        # Gradients are not needed, and the layers' custom ones would be traced for every signature.
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(_Weights(model), folder, signatures, options)
+        tf.saved_model.save(module, folder, signatures, options)
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ def latest(base: str) -> int | None:
 
 
 def publish(base: str, version: int | None, write: Callable[[str], None]) -> str:
-    """Call write(folder) with an empty temporary folder and rename it to its version once it is on the disk.
+    """Call write(folder) with an empty temporary folder, rename it once it is on the disk, and return its path.
 
     A rename onto a folder with files fails, so two exports at the same time get different versions without file locks,
     which some network mounts lack. Temporary folders older than a day are removed.
@@ -38,9 +38,6 @@ def publish(base: str, version: int | None, write: Callable[[str], None]) -> str
         base: folder of the versions; created if missing.
         version: 1 or greater; None is the latest plus one at the moment of the rename.
         write: fills the folder. If it raises, the folder is removed.
-
-    Returns:
-        The path of the version.
 
     Raises:
         ExportError: the version exists, or the folder cannot be written.

@@ -18,7 +18,7 @@ class Quality(NamedTuple):
     """Errors over all clips, frames and pixels, in dB."""
 
     psnr_to_tensorflow: float  # of the first ten predicted frames
-    psnr_loss: float  # how much worse than TensorFlow's frames, compared with the true future
+    psnr_loss: float  # PSNR to the true future: TensorFlow's less the file's
     psnr_loss_error: float  # standard error of psnr_loss over the clips; 0 for one clip
 
 
@@ -32,37 +32,31 @@ def compare(frames: np.ndarray, reference: np.ndarray, future: np.ndarray) -> Qu
     """
     known = min(frames.shape[1], future.shape[1])
     errors, reference_errors = (_mse(x[:, :known], future[:, :known]) for x in (frames, reference))
-    standard_error = 0.0
-    if len(errors) > 1:
-        # d(dB) = 10 / ln(10) * d(error) / error
-        spread = np.std(errors - reference_errors, ddof=1) / np.sqrt(len(errors))
-        standard_error = float(10 / np.log(10) * spread / max(reference_errors.mean(), 1e-20))
+    spread = np.std(errors - reference_errors, ddof=1) / np.sqrt(len(errors)) if len(errors) > 1 else 0.0
     first = np.s_[:, :_COMPARED_STEPS]
     return Quality(
         _decibels(_mse(frames[first], reference[first]).mean()),
         _decibels(reference_errors.mean()) - _decibels(errors.mean()),
-        standard_error,
+        float(10 / np.log(10) * spread / max(reference_errors.mean(), 1e-20)),  # d(dB) = 10 / ln(10) * d(error) / error
     )
 
 
 def find_fault(path: str, model: SVG, variant: str, frames: np.ndarray, quality: Quality, tolerance: float) -> str:
-    """Return why a file must not be used, in one sentence, or "".
+    """Return why the file of a model must not be used, in one sentence, or "".
 
     Args:
-        path: the TFLite file.
-        model: the model it was made from.
+        path: the file.
+        model: the model.
         variant: see `conversion.VARIANTS`.
-        frames: frames drawn with the file.
-        quality: of these frames.
+        frames: frames drawn with the file, which have this quality.
+        quality: see `compare`.
         tolerance: largest loss of PSNR in dB; a loss is real beyond two standard errors.
     """
     if not np.all(np.isfinite(frames)):
         return "its frames are not finite"
-    least = _LEAST_PSNR[variant]
-    if quality.psnr_to_tensorflow < least:
-        return (
-            f"its frames are {quality.psnr_to_tensorflow:.1f} dB from TensorFlow's; at least {least:.0f} are expected"
-        )
+    psnr, least = quality.psnr_to_tensorflow, _LEAST_PSNR[variant]
+    if psnr < least:
+        return f"its frames are {psnr:.1f} dB from TensorFlow's; at least {least:.0f} are expected"
     if quality.psnr_loss - 2 * quality.psnr_loss_error > tolerance:
         return (
             f"its PSNR is {quality.psnr_loss:.3f} ± {quality.psnr_loss_error:.3f} dB below TensorFlow's, more than "
@@ -76,8 +70,7 @@ def find_fault(path: str, model: SVG, variant: str, frames: np.ndarray, quality:
 
 def _mse(frames: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return the mean squared error of each clip, float64 [N]."""
-    axes = tuple(range(1, frames.ndim))
-    return np.square(np.subtract(frames, reference, dtype=np.float64)).mean(axis=axes)
+    return np.square(np.subtract(frames, reference, dtype=np.float64)).mean(axis=(1, 2, 3, 4))
 
 
 def _decibels(error: float) -> float:

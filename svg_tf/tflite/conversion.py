@@ -17,7 +17,7 @@ from svg_tf import files
 from svg_tf.tflite.interpreter import Interpreter, milliseconds_per_frame
 
 VARIANTS = ("float32", "float16", "dynamic_int8", "int8")
-_CALIBRATION = ("calibration_contexts", "calibration_eps")
+Inputs = tuple[np.ndarray, np.ndarray]  # contexts, float32 [N, P, H, W, C] in [0, 1]; eps, float32 [N, S, P-1+T, Z]
 
 
 class ConversionError(ValueError):
@@ -25,13 +25,7 @@ class ConversionError(ValueError):
 
 
 def convert(
-    saved_model: str,
-    names: Sequence[str],
-    variant: str,
-    contexts: np.ndarray,
-    eps: np.ndarray,
-    out: str,
-    calibration: tuple[np.ndarray, np.ndarray] | None = None,
+    saved_model: str, names: Sequence[str], variant: str, inputs: Inputs, out: str, calibration: Inputs | None = None
 ) -> tuple[np.ndarray, float]:
     """Convert signatures of a SavedModel to the file `out` and draw futures with it.
 
@@ -40,10 +34,9 @@ def convert(
         names: signatures that the file will have.
         variant: one of VARIANTS: float32; float16 weights; dynamic_int8, int8 weights with activations quantized while
             the file runs; int8, the same with ranges of the activations measured beforehand.
-        contexts: float32 [N, P, H, W, C] in [0, 1].
-        eps: float32 [N, S, P-1+T, Z].
+        inputs: of the futures to draw.
         out: path of the file.
-        calibration: contexts and eps of the futures from which int8 measures its ranges.
+        calibration: inputs of the futures from which int8 measures its ranges.
 
     Returns:
         The futures drawn by the interpreter, float32 [N, S, T, H, W, C], and the milliseconds per frame on one thread.
@@ -52,10 +45,7 @@ def convert(
         ConversionError: the converter or the interpreter failed or crashed.
     """
     trial = f"{out}.npz"
-    inputs = {"contexts": contexts, "eps": eps}
-    if calibration is not None:
-        inputs |= dict(zip(_CALIBRATION, calibration, strict=True))
-    np.savez(trial, **inputs)  # type: ignore[arg-type]
+    np.savez(trial, *inputs, *(calibration or ()))
     command = [sys.executable, "-m", __name__, saved_model, variant, trial, out, *names]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode < 0:
@@ -69,15 +59,14 @@ def convert(
 
 def _main(saved_model: str, variant: str, trial: str, out: str, *names: str) -> None:
     with np.load(trial) as file:
-        arrays = dict(file)
+        contexts, eps, *calibration = (file[name] for name in file.files)
     float32 = os.path.join(saved_model, f"{names[-1]}.tflite")
     if not os.path.exists(float32):
         files.write_bytes(float32, _convert(saved_model, names))
     if variant == "float32":
         shutil.copyfile(float32, out)
     else:
-        files.write_bytes(out, _quantize(float32, variant, *(arrays.get(name) for name in _CALIBRATION)))
-    contexts, eps = arrays["contexts"], arrays["eps"]
+        files.write_bytes(out, _quantize(float32, variant, calibration))
     interpreter = Interpreter(out)
     frames = np.stack([interpreter.futures(*clip) for clip in zip(contexts, eps, strict=True)])
     np.savez(trial, frames=frames, milliseconds=milliseconds_per_frame(interpreter, contexts[0], eps[0]))
@@ -93,7 +82,7 @@ def _convert(saved_model: str, names: Sequence[str]) -> bytes:
     return converter.convert()
 
 
-def _quantize(path: str, variant: str, contexts: np.ndarray | None, eps: np.ndarray | None) -> bytes:
+def _quantize(path: str, variant: str, calibration: Sequence[np.ndarray]) -> bytes:
     """Return a float32 file in another variant."""
     from ai_edge_quantizer import calibrator, qtyping, quantizer
     from ai_edge_quantizer.utils import qsv_utils
@@ -101,12 +90,8 @@ def _quantize(path: str, variant: str, contexts: np.ndarray | None, eps: np.ndar
     everything, operation = ".*", qtyping.TFLOperationName
     made, ranges = quantizer.Quantizer(path), None
     if variant == "float16":
-        weights = qtyping.TensorQuantizationConfig(16, dtype=qtyping.TensorDataType.FLOAT)
-        config = qtyping.OpQuantizationConfig(
-            weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
-        )
-        algorithm = quantizer.AlgorithmName.FLOAT_CASTING
-        made.update_quantization_recipe(everything, operation.ALL_SUPPORTED, config, algorithm)
+        casting = quantizer.AlgorithmName.FLOAT_CASTING
+        made.add_weight_only_config(everything, operation.ALL_SUPPORTED, num_bits=16, algorithm_key=casting)
     elif variant == "dynamic_int8":
         made.add_dynamic_config(everything, operation.ALL_SUPPORTED, num_bits=8)
     else:
@@ -119,9 +104,8 @@ def _quantize(path: str, variant: str, contexts: np.ndarray | None, eps: np.ndar
         runtime = calibrator.CalibrationInterpreter(
             path, calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED, qsv_utils.min_max_update
         )
-        interpreter = Interpreter(path, runtime=runtime)
-        assert contexts is not None and eps is not None
-        for clip in zip(contexts, eps, strict=True):
+        interpreter = Interpreter(path, runtime)
+        for clip in zip(*calibration, strict=True):
             interpreter.futures(*clip)
         ranges = runtime.get_calibration_results()
     return made.quantize(ranges).quantized_model

@@ -15,7 +15,7 @@ from svg_tf.models.svg import SVG
 from svg_tf.serving import saving
 from svg_tf.tflite import checks, conversion, functions
 from svg_tf.tflite.checks import Quality
-from svg_tf.tflite.conversion import ConversionError
+from svg_tf.tflite.conversion import ConversionError, Inputs
 
 _FUNCTIONS = {"step": ("observe", "step"), "rollout": ("rollout",)}  # by the kind of file
 
@@ -40,7 +40,7 @@ def export(
     horizon: int = 10,
     tolerance: float = 0.1,
 ) -> list[Row]:
-    """Write step_<variant>.tflite and rollout_<variant>.tflite, and a table of what was tried, table.md.
+    """Write step_<variant>.tflite and rollout_<variant>.tflite, and their table, table.md; return its rows.
 
     A file is replaced only by one that passes the checks: a refused conversion leaves the previous file as it was.
     The table is written after each file, so an interrupted export keeps its finished rows.
@@ -54,31 +54,24 @@ def export(
         variants: some of `conversion.VARIANTS`.
         horizon: T, the frames predicted by `rollout` and in the comparison.
         tolerance: largest loss of PSNR to the true future, in dB.
-
-    Returns:
-        The rows of the table.
     """
     contexts, future = np.split(clips / np.float32(255), [model.n_past], axis=1)
-    eps = _noise(model, len(clips), 1, horizon)
-    reference = _futures(model, contexts, eps)[:, 0]
-    measured = None
+    inputs, measured = _inputs(model, contexts, 1, horizon), None
     if calibration is not None:
-        past = calibration[:, : model.n_past] / np.float32(255)
-        measured = past, _noise(model, len(past), 1, horizon)
+        measured = _inputs(model, calibration[:, : model.n_past] / np.float32(255), 1, horizon)
+    reference = _futures(model, inputs)[:, 0]
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="svg_tf_") as workspace:
-        saved_model = os.path.join(workspace, "saved_model")
-        copy = saving.float32_copy(model, unroll=True)
-        saving.save(copy, functions.build(copy, horizon), saved_model)
+        saved_model = _save(model, workspace, horizon)
         for variant in variants:
             for kind, names in _FUNCTIONS.items():
                 row = Row(f"{kind}_{variant}.tflite")
                 path = os.path.join(workspace, row.name)
                 logging.info("converting %s", row.name)
                 try:
-                    frames, frame_ms = conversion.convert(saved_model, names, variant, contexts, eps, path, measured)
+                    frames, frame_ms = conversion.convert(saved_model, names, variant, inputs, path, measured)
                     quality = checks.compare(frames[:, 0], reference, future)
-                    refused = checks.find_fault(path, copy, variant, frames, quality, tolerance)
+                    refused = checks.find_fault(path, model, variant, frames, quality, tolerance)
                     row = Row(row.name, refused, os.path.getsize(path) / 1e6, quality, frame_ms)
                 except ConversionError as error:
                     row = row._replace(refused=str(error))
@@ -92,34 +85,28 @@ def export(
 
 
 def export_step(model: SVG, path: str, batch: int = 12) -> str:
-    """Write one float32 file with `observe` and `step` for several futures of one context, as the browser page uses it.
+    """Write a float32 file for several futures of one context, which the browser page uses, and return its path.
 
-    See `functions.build` for the inputs and outputs, with S = batch. `step` also returns `prior_stddev` [S, Z] if the
-    prior is learned. The weights are not rounded to float16: the converter folds batch normalization into them, and the
-    rounding of the products grows to 0.003 in a pixel after six frames.
+    See `functions.build` for the inputs and outputs of `observe` and `step`, with S = batch. `step` also returns
+    `prior_stddev` [S, Z] if the prior is learned. The weights are not rounded to float16: the converter folds batch
+    normalization into them, and the rounding of the products grows to 0.003 in a pixel after six frames.
 
     Args:
         model: a trained model.
         path: the file to write.
         batch: S, the futures drawn at once.
 
-    Returns:
-        The path.
-
     Raises:
         ConversionError: the conversion failed, or the frames differ from TensorFlow's. A previous file stays.
     """
-    horizon = 10
-    shape = [1, model.n_past, model.image_size, model.image_size, model.channels]
-    contexts, eps = np.random.default_rng(0).random(shape, np.float32), _noise(model, 1, batch, horizon)
-    reference = _futures(model, contexts, eps)
+    horizon, shape = 10, [1, model.n_past, model.image_size, model.image_size, model.channels]
+    inputs = _inputs(model, np.random.default_rng(0).random(shape, np.float32), batch, horizon)
+    reference = _futures(model, inputs)[0]
     with tempfile.TemporaryDirectory(prefix="svg_tf_") as workspace:
-        saved_model, made = os.path.join(workspace, "saved_model"), os.path.join(workspace, "step.tflite")
-        copy = saving.float32_copy(model, unroll=True)
-        saving.save(copy, functions.build(copy, horizon, batch, prior_stddev=True), saved_model)
-        frames, _ = conversion.convert(saved_model, _FUNCTIONS["step"], "float32", contexts, eps, made)
-        quality = checks.compare(frames[0], reference[0], reference[0])
-        fault = checks.find_fault(made, copy, "float32", frames, quality, float("inf"))
+        saved_model, made = _save(model, workspace, horizon, batch, prior_stddev=True), f"{workspace}/step.tflite"
+        frames, _ = conversion.convert(saved_model, _FUNCTIONS["step"], "float32", inputs, made)
+        quality = checks.compare(frames[0], reference, reference)
+        fault = checks.find_fault(made, model, "float32", frames, quality, float("inf"))
         if fault:
             raise ConversionError(f"{path} is refused: {fault}")
         _copy(made, path)
@@ -133,9 +120,8 @@ def markdown(rows: Sequence[Row], clips: int, horizon: int) -> str:
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
-        if row.quality is None:
-            cells = ["", "", "", ""]
-        else:
+        cells = ["", "", "", ""]
+        if row.quality is not None:
             loss = f"{row.quality.psnr_loss:.3f} ± {row.quality.psnr_loss_error:.3f}"
             cells = [f"{row.megabytes:.2f}", f"{row.quality.psnr_to_tensorflow:.1f}", loss, f"{row.frame_ms:.2f}"]
         lines.append(f"| {' | '.join([row.name + (' (refused)' if row.refused else ''), *cells])} |")
@@ -148,16 +134,23 @@ def markdown(rows: Sequence[Row], clips: int, horizon: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _noise(model: SVG, clips: int, samples: int, horizon: int) -> np.ndarray:
-    """Return noise as the files take it, float32 [N, S, P-1+T, Z]."""
-    seeds = tf.constant(noise.sample_seeds(0, range(clips), samples))
-    return noise.rollout_noise(seeds, model.n_past - 1 + horizon, model.z_dim).numpy().transpose(1, 2, 0, 3)
+def _save(model: SVG, workspace: str, horizon: int, samples: int = 1, prior_stddev: bool = False) -> str:
+    """Save the functions of the files as a SavedModel and return its folder."""
+    folder, copy = os.path.join(workspace, "saved_model"), saving.float32_copy(model, unroll=True)
+    saving.save(copy, functions.build(copy, horizon, samples, prior_stddev=prior_stddev), folder)
+    return folder
 
 
-def _futures(model: SVG, contexts: np.ndarray, eps: np.ndarray) -> np.ndarray:
+def _inputs(model: SVG, contexts: np.ndarray, samples: int, horizon: int) -> Inputs:
+    seeds = tf.constant(noise.sample_seeds(0, range(len(contexts)), samples))
+    eps = noise.rollout_noise(seeds, model.n_past - 1 + horizon, model.z_dim).numpy()  # [P-1+T, N, S, Z]
+    return contexts, eps.transpose(1, 2, 0, 3)
+
+
+def _futures(model: SVG, inputs: Inputs) -> np.ndarray:
     """Draw TensorFlow's futures, float32 [N, S, T, H, W, C]."""
     draw = tf.function(lambda contexts, eps: rollout.roll_out(model, contexts, eps).frames, autograph=False)
-    return draw(tf.constant(contexts), tf.constant(eps.transpose(2, 0, 1, 3))).numpy()
+    return draw(tf.constant(inputs[0]), tf.constant(inputs[1].transpose(2, 0, 1, 3))).numpy()
 
 
 def _copy(source: str, path: str) -> None:

@@ -20,13 +20,10 @@ def build(model: SVG, horizon: int, samples: int = 1, *, prior_stddev: bool = Fa
     A state tensor has the same name as an input and as an output: `h`, `predictor_0`, ... (hidden and cell of each
     layer in turn), `prior_0`, ... and `skip_terms_0`, ... Tensors that `step` does not change, such as the shared skip
     terms, are not among its outputs: keep those of `observe`. There is no `eps` where it has no effect: in a
-    deterministic model, and in `observe` with P = 1.
+    deterministic model, and in `observe` with P = 1. With the argument prior_stddev, `step` also returns the learned
+    prior's standard deviation, `prior_stddev` [S, Z].
 
-    Args:
-        model: a model in float32 whose LSTM layers may be unrolled, see `saving.float32_copy`.
-        horizon: T of `rollout`.
-        samples: S.
-        prior_stddev: whether `step` returns the learned prior's standard deviation, `prior_stddev` [S, Z].
+    The model computes in float32, and its LSTM layers may be unrolled, see `saving.float32_copy`.
     """
     past = model.n_past - 1
     image = [model.image_size, model.image_size, model.channels]
