@@ -109,7 +109,7 @@ def reflect(motion: Motion, span: int, velocity: Callable[[], tuple[int, int]]) 
     y, x, dy, dx = motion
     while not (_inside(y, span) and _inside(x, span)):
         hits_y, hits_x = not _inside(y, span), not _inside(x, span)
-        wall_y, wall_x = (0 if y < 0 else span), (0 if x < 0 else span)
+        wall_y, wall_x = (0.0 if y < 0 else span), (0.0 if x < 0 else span)
         hit_y, hit_x = y, wall_x
         if dy:  # x = slope * y + start; of two crossings, only the first one is inside the frame
             slope = dx / dy
