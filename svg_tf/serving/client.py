@@ -25,16 +25,12 @@ class ModelShape(NamedTuple):
 
 
 def draw_futures(
-    client: "RestClient | GrpcClient",
-    context: np.ndarray,
-    seeds: Sequence[int],
-    horizon: int = 0,
-    signature: str = "futures",
+    client: "RestClient", context: np.ndarray, seeds: Sequence[int], horizon: int = 0, signature: str = "futures"
 ) -> np.ndarray:
     """Draw futures of one context.
 
     Args:
-        client: a client of the server.
+        client: a RestClient or GrpcClient of the server.
         context: uint8 [P, H, W, C].
         seeds: S integers in [0, 2**53), one for each future.
         horizon: T, the frames to predict; 0 is the model's own. Other values need the signature `futures`.
