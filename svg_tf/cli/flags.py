@@ -17,6 +17,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -37,16 +38,18 @@ _REMEDIES = {
 def define_config_flags() -> None:
     """Define one flag for each field of Config, with the field's name, help text, default and bounds."""
     for field in dataclasses.fields(Config):
-        about = field.metadata
-        arguments = (field.name, field.default, about["help"])
+        name, about = field.name, field.metadata
+        default: Any = field.default
         if about["choices"]:
-            flags.DEFINE_enum(field.name, field.default, about["choices"], about["help"])  # type: ignore[arg-type]
+            flags.DEFINE_enum(name, default, about["choices"], about["help"])
         elif field.type is int:
-            flags.DEFINE_integer(*arguments, about["least"], about["most"])
+            flags.DEFINE_integer(name, default, about["help"], about["least"], about["most"])
         elif field.type is float:
-            flags.DEFINE_float(*arguments, about["least"], about["most"])
+            flags.DEFINE_float(name, default, about["help"], about["least"], about["most"])
+        elif field.type is bool:
+            flags.DEFINE_bool(name, default, about["help"])
         else:
-            (flags.DEFINE_bool if field.type is bool else flags.DEFINE_string)(*arguments)
+            flags.DEFINE_string(name, default, about["help"])
 
 
 def config_from_flags() -> Config:

@@ -60,18 +60,15 @@ class Futures(RunCallback):
         self._clips, self._writer = clips[:_SCORED_CLIPS], writer
 
     def on_epoch_end(self, epoch, logs=None):
-        n_past, n_samples = self.config.n_past, self.config.n_samples
-        seeds = noise.sample_seeds(self.config.seed, range(len(self._clips)), n_samples)
+        n_past = self.config.n_past
+        seeds = noise.sample_seeds(self.config.seed, range(len(self._clips)), self.config.n_samples)
         futures = rollout.generate(self.model, self._clips[:, :n_past], self.config.n_future, seeds).frames.numpy()
         truth = self._clips[:, np.newaxis, n_past:] / np.float32(255)  # [B, 1, T, H, W, C]
         scores = np.mean(psnr(truth, futures).numpy(), axis=2, dtype=np.float64)  # [B, S]
         logs.update(val_best_psnr=float(scores.max(axis=1).mean()), val_mean_psnr=float(scores.mean()))
-        if self._writer is not None:
-            self._draw(epoch, futures)
-
-    def _draw(self, epoch: int, futures: np.ndarray) -> None:
-        """Draw futures, float32 [B, S, T, H, W, C]."""
-        n_past, clips = self.config.n_past, []
+        if self._writer is None:
+            return
+        clips = []
         for clip, samples in zip(self._clips[:_SHOWN_CLIPS], futures, strict=False):
             drawn = [np.concatenate([clip[:n_past] / np.float32(255), sample]) for sample in samples]
             rows = [Row(f"Sample {number}", frames, "prediction") for number, frames in enumerate(drawn, start=1)]

@@ -55,7 +55,7 @@ def recalibrate(model: SVG, config: Config, batches: int, over: str = "clips") -
             _assign(variables, stored)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
-    _assign(variables, [np.mean(values, axis=0, dtype=np.float64) for values in zip(*found, strict=True)])
+    _assign(variables, [np.asarray(np.mean(values, axis=0, dtype=np.float64)) for values in zip(*found, strict=True)])
     return {
         "batches": batches,
         "clips": batches * config.batch_size,
