@@ -17,50 +17,43 @@ def _open(config):
         pass
 
 
-def test_a_run_is_created_and_opened_again(small):
-    config = small()
-    _open(config)
-    _open(config)
-    assert Config.load(config.run_dir) == config
+def test_a_run_is_opened_again_with_fields_that_do_not_change_the_steps_taken(small, tmp_path):
+    _open(small())
+    assert Config.load(small().run_dir) == small()
+    _open(small(epochs=9, keep_checkpoints=9, data_dir=str(tmp_path), jit_compile="true"))
+    _open(small(strategy="mirrored", connect_timeout=9))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ({}, {"g_dim": 9}, "holds a run with g_dim=8, not 9"),
+        ({}, {"mixed_precision": "bfloat16"}, "holds a run with mixed_precision=off, not bfloat16"),
+        ({}, {"n_samples": 9}, "holds a run with n_samples=2, not 9"),
+        ({"learning_rate_schedule": "cosine"}, {"epochs": 9}, "schedules end with it; epochs cannot become 9"),
+    ],
+)
+def test_another_configuration_is_refused_by_the_name_of_the_field(small, old, new, message):
+    _open(small(**old))
+    with pytest.raises(ConfigError, match=message):
+        _open(small(**old | new))
 
 
 @pytest.mark.parametrize("created", [True, False])
 def test_files_of_a_process_that_was_killed_are_removed(small, created):
     config = small()
-    os.makedirs(config.run_dir + "/checkpoints")
+    os.makedirs(config.run_dir)
     names = [".temporary-abc.json"]
     if created:
         config.save(config.run_dir)
+        os.mkdir(config.run_dir + "/checkpoints")
         names.append("checkpoints/.temporary-x.npz")
-    else:
-        os.rmdir(config.run_dir + "/checkpoints")
     for name in names:
         with open(os.path.join(config.run_dir, name), "w") as file:
             file.write('{"half')
     _open(config)
     found = {name for _, _, names in os.walk(config.run_dir) for name in names}
     assert found == {".lock", "config.json"}
-
-
-def test_fields_that_do_not_change_the_steps_taken_may_differ(small, tmp_path):
-    _open(small())
-    _open(small(epochs=9, keep_checkpoints=9, data_dir=str(tmp_path), jit_compile="true"))
-    _open(small(strategy="mirrored", connect_timeout=9))
-
-
-@pytest.mark.parametrize(
-    "changes", [{"g_dim": 9}, {"batch_size": 3}, {"mixed_precision": "bfloat16"}, {"n_samples": 9}]
-)
-def test_another_configuration_is_refused_by_the_name_of_the_field(small, changes):
-    _open(small())
-    with pytest.raises(ConfigError, match=f"holds a run with {next(iter(changes))}="):
-        _open(small(**changes))
-
-
-def test_a_run_whose_schedule_ends_with_it_cannot_become_longer(small):
-    _open(small(learning_rate_schedule="cosine"))
-    with pytest.raises(ConfigError, match="epochs cannot become 9"):
-        _open(small(learning_rate_schedule="cosine", epochs=9))
 
 
 def test_another_folder_is_refused_and_left_alone(small, tmp_path):
