@@ -6,8 +6,6 @@ import os
 import pytest
 from evaluated_run import kept_parts, make_run, read, run_evaluation, tables
 
-from svg_tf import report
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -46,15 +44,6 @@ def test_a_crash_leaves_no_result_and_the_same_command_completes_it(run, monkeyp
     assert not os.path.exists(os.path.join(folder, "report.html"))
     run_evaluation(run, name)
     assert tables(run, name) == tables(run, "whole")
-
-
-def test_a_crash_while_the_report_is_written_leaves_none(run, monkeypatch):
-    folder = os.path.join(run.run_dir, "whole")
-    with monkeypatch.context() as patch:
-        _crash_at(patch, "report.html")
-        with pytest.raises(_Crash):
-            report.write_report(folder)
-    assert not os.path.exists(os.path.join(folder, "report.html"))
 
 
 def test_a_full_disk_before_anything_is_published_keeps_the_earlier_evaluation(run, monkeypatch):

@@ -86,7 +86,8 @@ def test_trivial_predictions_and_the_simulator_are_rows_of_the_table(config, fou
     )
     for name, frames in (("black", 0 * clips[:, 3:]), ("copy last", clips[:, 2:3]), ("training mean", mean)):
         errors = np.square(clips[:, 3:] - frames).mean(axis=(1, 2, 3, 4), dtype=np.float64)
-        np.testing.assert_allclose(table[name]["metrics"]["mse"]["mean"], errors.mean(), rtol=1e-5)
+        scores = [table[name]["metrics"][metric]["mean"] for metric in ("mse", "psnr_video")]
+        np.testing.assert_allclose(scores, [errors.mean(), -10 * np.log10(errors).mean()], rtol=1e-5)
     best, mean = (table[f"simulator, {which}"]["metrics"]["mse"]["mean"] for which in ("best of 4", "mean sample"))
     assert best < mean < min(table[name]["metrics"]["mse"]["mean"] for name in ("best of 4", "black"))
     certain = by_name(run_evaluation(config.replace(motion="deterministic"), "certain", model_of(config)))

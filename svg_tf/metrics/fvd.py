@@ -58,8 +58,6 @@ class VideoFeatures:
                 f"{folder} has no signature {_SIGNATURE!r} from {expected[0]} to {expected[1]}. {_REMEDY}"
             )
         (self._argument,) = inputs
-        videos = tf.TensorSpec([None, None, None, None, None], tf.float32)
-        self._features_of = tf.function(self._features, input_signature=[videos], autograph=False)
 
     def __call__(self, videos: np.ndarray) -> np.ndarray:
         """Return the features of videos float32 [N, T, H, W, C] in [0, 1], context included: float64 [N, 400].
@@ -71,8 +69,9 @@ class VideoFeatures:
             raise ConfigError(
                 f"Videos have {videos.shape[1]} frames; FVD needs at least {_MIN_FRAMES}. Leave --fvd_weights empty."
             )
-        return self._features_of(videos).numpy().astype(np.float64)
+        return self._features(tf.convert_to_tensor(videos)).numpy().astype(np.float64)
 
+    @tf.function(autograph=False)
     def _features(self, videos: tf.Tensor) -> tf.Tensor:
         """Return the logits [N, 400] of videos [N, T, H, W, C]."""
         shape = tf.shape(videos)

@@ -75,20 +75,16 @@ class Lpips:
             f"equal channels. Weights: {' and '.join(names)}."
         )
         self._convolutions, self._calibration = _weights(*digests)
-        self._features_of = tf.function(self._features, autograph=False)
-        self._distances_to = tf.function(self._distances, autograph=False)
 
     def measure(self, context: np.ndarray, truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-        """Return the LPIPS of each frame, float32 [S, T], 0 or more, lower is better, 0 for identical frames.
+        """Return the LPIPS of each frame, float32 [S, T], 0 for identical frames; see `Metric.measure`.
 
-        Args:
-            context: not used; it makes this a measure of `evaluation.definitions.Metric`.
-            truth: float32 [T, H, W, C] in [0, 1]; C is 1 or 3, H and W at least 32.
-            predictions: float32 [S, T, H, W, C] in [0, 1].
+        C is 1 or 3, H and W are at least 32.
         """
-        features = self._features_of(truth)  # once for all samples
-        return np.stack([self._distances_to(features, frames) for frames in predictions])
+        features = self._features(truth)  # once for all samples
+        return np.stack([self._distances(features, frames) for frames in predictions])
 
+    @tf.function(autograph=False)
     def _features(self, frames: tf.Tensor) -> list[tf.Tensor]:
         """Return the normalised features of frames [N, H, W, C] after each convolution."""
         maps = tf.broadcast_to(frames, tf.concat([tf.shape(frames)[:3], [3]], axis=0))  # [N, H, W, 3]
@@ -103,6 +99,7 @@ class Lpips:
             features.append(maps / (norm + _SMALLEST_NORM))
         return features
 
+    @tf.function(autograph=False)
     def _distances(self, truth: list[tf.Tensor], frames: tf.Tensor) -> tf.Tensor:
         """Return the LPIPS [N] of frames [N, H, W, C] and the features of N true frames."""
         distances = [
