@@ -1,8 +1,6 @@
-"""A stand-in for TensorFlow Serving on this machine: the official gRPC messages, and REST as its manual describes it.
+"""A stand-in for TensorFlow Serving: the official gRPC messages, and REST as its manual describes it.
 
-A session runs the model. With batching, TensorFlow's own scheduler merges the requests: `SharedBatchScheduler` behind
-`tf.nondifferentiable_batch_function`, the class that the server's `bundle_factory_util.cc` creates a queue of for each
-signature. What the server's `batching_session.cc` adds to it, and its REST parser, are imitated.
+A TensorFlow 1 session runs the model.
 """
 
 import base64
@@ -20,71 +18,27 @@ from google.protobuf import json_format
 from served_model import Runtime
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
-MAX_BATCH_SIZE = 32  # of export/serving/batching.config
+
+class _RefusedError(Exception):
+    """A request that the server refuses: the code and the message."""
 
 
-class ServerError(Exception):
-    def __init__(self, message, code=grpc.StatusCode.INVALID_ARGUMENT):
-        super().__init__(message)
-        self.code = code
-
-
-class _Served:
-    def __init__(self, folder, batching):
-        self._runtime = Runtime(folder)
-        self.definitions = self._runtime.definitions
-        self._merged = {name: self._merging(name) for name in self.definitions} if batching else {}
-
-    def definition(self, name, signature="future"):
+class _Served(Runtime):
+    def described(self, name):
         if name != "svg":
-            raise ServerError(f"Servable not found for request: Latest({name})", grpc.StatusCode.NOT_FOUND)
-        if signature not in self.definitions:
-            raise ServerError(f'Serving signature name: "{signature}" not found in signature def')
-        return self.definitions[signature]
+            raise _RefusedError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({name})")
+        return get_model_metadata_pb2.SignatureDefMap(signature_def=self.definitions)
 
     def predict(self, name, signature, inputs):
-        expected = sorted(self.definition(name, signature).inputs)
-        if sorted(inputs) != expected:
-            raise ServerError(f"the inputs are {sorted(inputs)}, not {expected}")
+        definitions = self.described(name).signature_def
         try:
-            if not self._merged:
-                return self._runtime.run(signature, inputs)
-            if len({np.shape(value)[:1] for value in inputs.values()} | {()}) != 2:
-                raise ServerError("Batching requires equal 0th-dimension size")
-            return {key: x.numpy() for key, x in self._merged[signature](**inputs).items()}
-        except tf.errors.OpError as error:
-            code = next(code for code in grpc.StatusCode if code.value[0] == error.error_code)
-            raise ServerError(_text(error), code) from None
-        except (TypeError, ValueError) as error:  # a tensor that TensorFlow's Python does not take
-            raise ServerError(str(error)) from None
-
-    def _merging(self, signature):
-        """The signature behind a batch scheduler, a function of its inputs by name."""
-        definition = self.definitions[signature]
-        inputs, outputs = sorted(definition.inputs), sorted(definition.outputs)
-        dtypes = [tf.as_dtype(definition.outputs[name].dtype) for name in outputs]
-
-        def run(*arrays):
-            try:
-                results = self._runtime.run(signature, dict(zip(inputs, arrays, strict=True)))
-            except tf.errors.OpError as error:
-                raise ValueError(_text(error)) from None  # becomes INVALID_ARGUMENT
-            return [results[name] for name in outputs]
-
-        @tf.nondifferentiable_batch_function(
-            2, MAX_BATCH_SIZE, 5000, [1, 2, 4, 8, 16, 32], 64, autograph=False, enable_large_batch_splitting=False
-        )
-        def merged(*tensors):
-            return tf.numpy_function(run, tensors, dtypes)
-
-        def call(**tensors):
-            return dict(zip(outputs, merged(*(tensors[name] for name in inputs)), strict=True))
-
-        specs = {
-            name: tf.TensorSpec([None] * len(info.tensor_shape.dim), tf.as_dtype(info.dtype), name)
-            for name, info in definition.inputs.items()
-        }
-        return tf.function(call, autograph=False).get_concrete_function(**specs)
+            if signature not in definitions:
+                raise ValueError(f'Serving signature name: "{signature}" not found in signature def')
+            if inputs.keys() != set(definitions[signature].inputs):
+                raise ValueError(f"the inputs are not {sorted(definitions[signature].inputs)}")
+            return self.run(signature, inputs)
+        except (tf.errors.OpError, TypeError, ValueError) as error:
+            raise _RefusedError(grpc.StatusCode.INVALID_ARGUMENT, " ".join(str(error).split())) from None
 
 
 class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -101,10 +55,8 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def GetModelMetadata(self, request, context):  # noqa: N802
         with _aborting(context):
-            self._served.definition(request.model_spec.name)
             response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=request.model_spec)
-            definitions = get_model_metadata_pb2.SignatureDefMap(signature_def=self._served.definitions)
-            response.metadata["signature_def"].Pack(definitions)
+            response.metadata["signature_def"].Pack(self._served.described(request.model_spec.name))
             return response
 
 
@@ -122,9 +74,9 @@ class _RestHandler(BaseHTTPRequestHandler):
         name = re.fullmatch("/v1/models/(.+)(/metadata|:predict)", self.path)[1]
         try:
             content = self._predict(name, json.loads(body)) if body else self._describe(name)
-        except ServerError as error:
-            status = {grpc.StatusCode.NOT_FOUND: 404, grpc.StatusCode.INVALID_ARGUMENT: 400}.get(error.code, 500)
-            content = {"error": str(error)}
+        except _RefusedError as error:
+            code, text = error.args
+            status, content = 404 if code == grpc.StatusCode.NOT_FOUND else 400, {"error": text}
         data = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
@@ -134,21 +86,14 @@ class _RestHandler(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815
 
     def _describe(self, name):
-        self.served.definition(name)
-        definitions = {
-            key: json_format.MessageToDict(value, preserving_proto_field_name=True)
-            for key, value in self.served.definitions.items()
-        }
-        return {"model_spec": {"name": name}, "metadata": {"signature_def": {"signature_def": definitions}}}
+        definitions = json_format.MessageToDict(self.served.described(name), preserving_proto_field_name=True)
+        return {"model_spec": {"name": name}, "metadata": {"signature_def": definitions}}
 
     def _predict(self, name, request):
         signature, rows = request.get("signature_name", "serving_default"), request.get("instances")
-        infos = self.served.definition(name, signature).inputs
         columns = {key: [row[key] for row in rows] for key in rows[0]} if rows else request["inputs"]
-        try:
-            inputs = {key: _array(value, infos[key].dtype) for key, value in columns.items() if key in infos}
-        except (ValueError, TypeError) as error:
-            raise ServerError(f"JSON Parse error: {error}") from None
+        definition = self.served.definitions.get(signature)
+        inputs = {key: _array(value, definition.inputs[key].dtype) for key, value in columns.items() if definition}
         outputs = {key: _listed(value) for key, value in self.served.predict(name, signature, inputs).items()}
         if len(outputs) == 1:  # a single output comes without its name
             (outputs,) = outputs.values()
@@ -158,10 +103,10 @@ class _RestHandler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serve(folder, batching=False):
+def serve(folder):
     """Serves a SavedModel as `svg` until the context ends; gives host:port of gRPC and of REST."""
-    served, unlimited = _Served(folder, batching), [("grpc.max_receive_message_length", -1)]
-    server = grpc.server(futures.ThreadPoolExecutor(32), options=unlimited)
+    served, unlimited = _Served(folder), [("grpc.max_receive_message_length", -1)]
+    server = grpc.server(futures.ThreadPoolExecutor(2), options=unlimited)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Prediction(served), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -179,21 +124,14 @@ def serve(folder, batching=False):
 def _aborting(context):
     try:
         yield
-    except ServerError as error:
-        context.abort(error.code, str(error))
-
-
-def _text(error):
-    """The status message, without the lines and prefixes that TensorFlow's Python adds to it."""
-    added = ("Graph execution error", "Detected at node", "<stack traces", "Node:", " ", "\t")
-    lines = [line for line in error.message.splitlines() if line and not line.startswith(added)]
-    return re.sub(r"^(\{\{[^}]*\}\} )*(ValueError: )?", "", lines[0])
+    except _RefusedError as error:
+        context.abort(*error.args)
 
 
 def _array(value, number):
     dtype = tf.as_dtype(number)
     if dtype != tf.string:
-        return np.array(value, dtype.as_numpy_dtype)  # lists of unequal lengths raise
+        return np.array(value, dtype.as_numpy_dtype)
     return np.frompyfunc(lambda item: base64.b64decode(item["b64"]), 1, 1)(np.array(value, object))
 
 

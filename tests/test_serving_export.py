@@ -150,17 +150,6 @@ def test_versions_count_up_and_the_remains_of_a_killed_export_are_removed_after_
     assert sorted(os.listdir(tmp_path)) == [".tmp-new", "1", "7", "8", "v9"]
 
 
-def test_nothing_is_visible_before_a_version_is_complete(tmp_path):
-    def write(folder):
-        _write(folder)
-        assert versions.latest(str(tmp_path)) is None
-        raise RuntimeError("the disk is full")
-
-    with pytest.raises(RuntimeError, match="the disk is full"):
-        versions.publish(str(tmp_path), None, write)
-    assert os.listdir(tmp_path) == []
-
-
 def test_exports_at_the_same_time_get_different_versions(tmp_path):
     def write(folder):
         time.sleep(0.02)

@@ -105,11 +105,3 @@ def test_bytes_that_are_not_a_png_of_the_right_size_are_refused(file):
     inputs = {"context_bytes": np.full([2, 3], file, object), "seeds": np.zeros([2, 1], np.int64)}
     with pytest.raises(tf.errors.InvalidArgumentError, match="PNG files of 32x32 pixels"):
         exported().runtime.run("futures_png", inputs)
-
-
-def test_the_limits_hold_for_every_signature():
-    rows = np.zeros([66, 3, 32, 32, 1], np.float32)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"not\] \[66\]"):
-        exported().runtime.run("serving_default", {"context": rows[:22]})
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"not\] \[66\]"):
-        exported().runtime.run("future", {"context": rows, "seed": np.zeros(66, np.int64)})

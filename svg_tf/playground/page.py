@@ -17,12 +17,10 @@ from svg_tf import files
 from svg_tf.config import Config
 from svg_tf.models.svg import SVG
 from svg_tf.playground import PlaygroundError
-from svg_tf.playground import runtime as litert
-from svg_tf.playground.runtime import Runtime
+from svg_tf.playground.runtime import VERSION, Runtime
 from svg_tf.tflite import export
 
 SAMPLES = 12  # futures on the page
-_DIGITS = 20
 _MODULES = ("main.js", "model.js", "motion.js", "drawing.js", "noise.js")
 # The data's digits before they are resized: width of an image, and of the part that a digit fills.
 _SOURCES = {
@@ -45,18 +43,12 @@ def check(config: Config) -> None:
 
 
 def write(model: SVG, config: Config, digits: np.ndarray, runtime: Runtime, folder: str) -> str:
-    """Write index.html and return its path.
+    """Write index.html to a folder, which is created if missing, and return its path.
 
-    Args:
-        model: a trained model.
-        config: its run, see `check`.
-        digits: test digits, uint8 [N, D, D], of which the first 20 can be chosen on the page.
-        runtime: LiteRT.js.
-        folder: where to write; created if missing.
+    The first 20 of the test digits, uint8 [N, D, D], can be chosen on the page.
 
     Raises:
-        ConversionError: the model cannot be converted to TFLite, or the file differs from TensorFlow. A previous page
-            stays.
+        ConversionError: the model cannot be converted, or the file differs from TensorFlow. A previous page stays.
     """
     with tempfile.TemporaryDirectory(prefix="svg_tf_") as workspace:
         tflite = Path(export.export_step(model, os.path.join(workspace, "step.tflite"), SAMPLES)).read_bytes()
@@ -83,12 +75,10 @@ def render(config: Config, digits: np.ndarray, tflite: bytes, runtime: Runtime) 
         "maxAhead": config.n_future,
         "sourceSize": source_size,
         "sourceFill": source_fill,
-        "digits": [_base64(digit.tobytes()) for digit in digits[:_DIGITS]],
+        "digits": [_base64(digit.tobytes()) for digit in digits[:20]],
     }
     modules = {"@litertjs/core": runtime.core, "@litertjs/wasm-utils": runtime.wasm_utils}
     modules |= {f"playground/{name}": _template(name).encode() for name in _MODULES}
-    loader = runtime.loader.decode()
-    assert "</script" not in loader.lower(), "the loader would end its own element"
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_template("index.html")).render(
         style=Markup(_template("style.css")),
@@ -96,9 +86,9 @@ def render(config: Config, digits: np.ndarray, tflite: bytes, runtime: Runtime) 
         sizes=sizes,
         sizes_json=_json(sizes),
         source=source,
-        version=litert.VERSION,
+        version=VERSION,
         licence=_template("apache-2.0.txt"),
-        loader=Markup(loader),
+        loader=Markup(runtime.loader.decode()),
         wasm=_packed(runtime.wasm),
         tflite=_packed(tflite),
     )

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import io
 import os
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -33,10 +32,7 @@ class Runtime(NamedTuple):
 
 
 def load(folder: str = "") -> Runtime:
-    """Return the runtime.
-
-    Args:
-        folder: folder of the packages as `npm pack` writes them. Empty: ~/.cache/svg_tf, filled by npm if needed.
+    """Return the runtime from a folder of the packages; empty: ~/.cache/svg_tf, filled by npm if needed.
 
     Raises:
         PlaygroundError: a package is missing and npm cannot download it, or its checksum is wrong.
@@ -55,12 +51,13 @@ def load(folder: str = "") -> Runtime:
 
 def _download(cache: str) -> None:
     """Download the archives with npm, from the registry that npm is configured for."""
-    reason = "" if shutil.which("npm") else "npm is not installed"
     with tempfile.TemporaryDirectory(prefix="svg_tf_") as folder:
-        if not reason:
-            command = [*_COMMAND.split(), "--silent", "--pack-destination", folder]
+        command = [*_COMMAND.split(), "--silent", "--pack-destination", folder]
+        try:
             done = subprocess.run(command, capture_output=True, text=True, errors="replace")
             reason = (done.stderr.strip().splitlines() or ["npm failed"])[-1] if done.returncode else ""
+        except FileNotFoundError:
+            reason = "npm is not installed"
         if reason:
             raise PlaygroundError(f"LiteRT.js {VERSION} cannot be downloaded ({reason}); {_REMEDY}")
         for name in _INTEGRITY:

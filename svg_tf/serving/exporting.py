@@ -136,8 +136,7 @@ def _write_warmup_requests(path: str, functions: saving.Signatures) -> None:
     """Write the smallest request of each signature: one black context, one future, one frame where T is free.
 
     A server runs them while it loads the model, so that the first client does not wait for lazy initialization. The
-    file holds `tensorflow.serving.PredictionLog` messages, encoded here because the package tensorflow-serving-api is
-    optional.
+    `tensorflow.serving.PredictionLog` messages are encoded here because tensorflow-serving-api is optional.
     """
     image = saving.inputs_of(functions["future"])["context"].shape[2:]
     png = tf.io.encode_png(np.zeros(image, np.uint8)).numpy()

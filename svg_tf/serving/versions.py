@@ -11,7 +11,6 @@ from svg_tf import files
 from svg_tf.serving import ExportError
 
 _TEMPORARY = ".tmp-"  # not an integer, so a server ignores it
-_ABANDONED_AFTER = 24 * 3600.0  # seconds
 
 
 def check(base: str, version: int | None) -> None:
@@ -31,13 +30,9 @@ def latest(base: str) -> int | None:
 def publish(base: str, version: int | None, write: Callable[[str], None]) -> str:
     """Call write(folder) with an empty temporary folder, rename it once it is on the disk, and return its path.
 
-    A rename onto a folder with files fails, so two exports at the same time get different versions without file locks,
-    which some network mounts lack. Temporary folders older than a day are removed.
-
-    Args:
-        base: folder of the versions; created if missing.
-        version: 1 or greater; None is the latest plus one at the moment of the rename.
-        write: fills the folder. If it raises, the folder is removed.
+    The version None is the latest plus one at the moment of the rename. A rename onto a folder with files fails, so two
+    exports at the same time get different versions without file locks, which some network mounts lack. Temporary
+    folders older than a day are removed.
 
     Raises:
         ExportError: the version exists, or the folder cannot be written.
@@ -48,7 +43,7 @@ def publish(base: str, version: int | None, write: Callable[[str], None]) -> str
         os.makedirs(base, exist_ok=True)
         for name in os.listdir(base):
             path = os.path.join(base, name)
-            if name.startswith(_TEMPORARY) and time.time() - os.path.getmtime(path) > _ABANDONED_AFTER:
+            if name.startswith(_TEMPORARY) and time.time() - os.path.getmtime(path) > 24 * 3600:
                 shutil.rmtree(path, ignore_errors=True)
         os.mkdir(temporary)
         write(temporary)

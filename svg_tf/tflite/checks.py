@@ -11,7 +11,6 @@ _WEIGHT_BYTES = {"float32": 4, "float16": 2, "dynamic_int8": 1, "int8": 1}
 _OTHER_BYTES = 2**19  # operations, biases, and small kernels, which stay in float32
 # Below this PSNR after ten steps the difference is not rounding: the file computes something else.
 _LEAST_PSNR = {"float32": 80.0, "float16": 40.0, "dynamic_int8": 20.0, "int8": 15.0}
-_COMPARED_STEPS = 10
 
 
 class Quality(NamedTuple):
@@ -23,19 +22,12 @@ class Quality(NamedTuple):
 
 
 def compare(frames: np.ndarray, reference: np.ndarray, future: np.ndarray) -> Quality:
-    """Compare futures of a file with TensorFlow's.
-
-    Args:
-        frames: of the file, float32 [N, T, H, W, C].
-        reference: TensorFlow's with the same noise, the same shape.
-        future: the true frames, float32 [N, T', H, W, C].
-    """
+    """Compare frames of a file, float32 [N, T, H, W, C], with TensorFlow's from the same noise and the true future."""
     known = min(frames.shape[1], future.shape[1])
     errors, reference_errors = (_mse(x[:, :known], future[:, :known]) for x in (frames, reference))
     spread = np.std(errors - reference_errors, ddof=1) / np.sqrt(len(errors)) if len(errors) > 1 else 0.0
-    first = np.s_[:, :_COMPARED_STEPS]
     return Quality(
-        _decibels(_mse(frames[first], reference[first]).mean()),
+        _decibels(_mse(frames[:, :10], reference[:, :10]).mean()),
         _decibels(reference_errors.mean()) - _decibels(errors.mean()),
         float(10 / np.log(10) * spread / max(reference_errors.mean(), 1e-20)),  # d(dB) = 10 / ln(10) * d(error) / error
     )
@@ -44,13 +36,7 @@ def compare(frames: np.ndarray, reference: np.ndarray, future: np.ndarray) -> Qu
 def find_fault(path: str, model: SVG, variant: str, frames: np.ndarray, quality: Quality, tolerance: float) -> str:
     """Return why the file of a model must not be used, in one sentence, or "".
 
-    Args:
-        path: the file.
-        model: the model.
-        variant: see `conversion.VARIANTS`.
-        frames: frames drawn with the file, which have this quality.
-        quality: see `compare`.
-        tolerance: largest loss of PSNR in dB; a loss is real beyond two standard errors.
+    The file drew `frames`, of this quality. `tolerance` is the largest loss of PSNR in dB, beyond two standard errors.
     """
     if not np.all(np.isfinite(frames)):
         return "its frames are not finite"
@@ -62,7 +48,7 @@ def find_fault(path: str, model: SVG, variant: str, frames: np.ndarray, quality:
             f"its PSNR is {quality.psnr_loss:.3f} ± {quality.psnr_loss_error:.3f} dB below TensorFlow's, more than "
             f"the tolerance of {tolerance:g} dB; raise --tolerance_db to accept it"
         )
-    size, weights = os.path.getsize(path), sum(int(np.prod(weight.shape)) for weight in model.weights)
+    size, weights = os.path.getsize(path), model.count_params()
     if size > 1.2 * weights * _WEIGHT_BYTES[variant] + _OTHER_BYTES:
         return f"it has {size:,} bytes for {weights:,} weights: some are stored twice or not quantized"
     return ""

@@ -9,12 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from svg_tf import files
-from svg_tf.tflite.interpreter import Interpreter, milliseconds_per_frame
 
 VARIANTS = ("float32", "float16", "dynamic_int8", "int8")
 Inputs = tuple[np.ndarray, np.ndarray]  # contexts, float32 [N, P, H, W, C] in [0, 1]; eps, float32 [N, S, P-1+T, Z]
@@ -29,14 +30,8 @@ def convert(
 ) -> tuple[np.ndarray, float]:
     """Convert signatures of a SavedModel to the file `out` and draw futures with it.
 
-    Args:
-        saved_model: folder of the SavedModel. The float32 file is kept in it for the other variants.
-        names: signatures that the file will have.
-        variant: one of VARIANTS: float32; float16 weights; dynamic_int8, int8 weights with activations quantized while
-            the file runs; int8, the same with ranges of the activations measured beforehand.
-        inputs: of the futures to draw.
-        out: path of the file.
-        calibration: inputs of the futures from which int8 measures its ranges.
+    The float32 file is kept in the folder of the SavedModel for the other variants. The variant int8 measures its
+    ranges on futures with the inputs `calibration`.
 
     Returns:
         The futures drawn by the interpreter, float32 [N, S, T, H, W, C], and the milliseconds per frame on one thread.
@@ -57,6 +52,40 @@ def convert(
         return results["frames"], float(results["milliseconds"])
 
 
+class Interpreter:
+    """The functions of a TFLite file in the LiteRT interpreter, on one thread.
+
+    `runtime` is the file in another class with LiteRT's methods, such as the quantizer's calibration.
+    """
+
+    def __init__(self, path: str, runtime: Any = None):
+        if runtime is None:
+            from ai_edge_litert import interpreter as litert
+
+            runtime = litert.Interpreter(path, num_threads=1)
+        self._runners = {name: runtime.get_signature_runner(name) for name in runtime.get_signature_list()}
+
+    def call(self, name: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Call a function with those of the values that are inputs of it."""
+        runner = self._runners[name]
+        return runner(**{key: values[key] for key in runner.get_input_details()})
+
+    def futures(self, context: np.ndarray, eps: np.ndarray) -> np.ndarray:
+        """Draw futures of one context with `rollout`, or with `observe` and `step`, float32 [S, T, H, W, C].
+
+        The context is float32 [P, H, W, C] in [0, 1], eps [S, P-1+T, Z]. A deterministic model takes only T from eps.
+        """
+        context, past = context[np.newaxis], len(context) - 1
+        if "rollout" in self._runners:
+            return self.call("rollout", {"context": context, "eps": eps})["frames"]
+        state, frames = self.call("observe", {"context": context, "eps": eps[:, :past]}), []
+        for t in range(past, eps.shape[1]):
+            outputs = self.call("step", {**state, "eps": eps[:, t]})
+            frames.append(outputs["frame"])
+            state |= outputs
+        return np.stack(frames, axis=1)
+
+
 def _main(saved_model: str, variant: str, trial: str, out: str, *names: str) -> None:
     with np.load(trial) as file:
         contexts, eps, *calibration = (file[name] for name in file.files)
@@ -69,11 +98,20 @@ def _main(saved_model: str, variant: str, trial: str, out: str, *names: str) -> 
         files.write_bytes(out, _quantize(float32, variant, calibration))
     interpreter = Interpreter(out)
     frames = np.stack([interpreter.futures(*clip) for clip in zip(contexts, eps, strict=True)])
-    np.savez(trial, frames=frames, milliseconds=milliseconds_per_frame(interpreter, contexts[0], eps[0]))
+    np.savez(trial, frames=frames, milliseconds=_milliseconds_per_frame(interpreter, contexts[0], eps[0]))
+
+
+def _milliseconds_per_frame(interpreter: Interpreter, context: np.ndarray, eps: np.ndarray) -> float:
+    """Return the least time of a predicted frame in five futures after a first one, the context included."""
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        frames = interpreter.futures(context, eps)
+        times.append(time.perf_counter() - start)
+    return 1e3 * min(times[1:]) / frames.shape[1]
 
 
 def _convert(saved_model: str, names: Sequence[str]) -> bytes:
-    """Return a float32 file with these signatures of a SavedModel."""
     import tensorflow as tf
 
     # `from_concrete_functions` would name each function serving_default.
@@ -83,7 +121,6 @@ def _convert(saved_model: str, names: Sequence[str]) -> bytes:
 
 
 def _quantize(path: str, variant: str, calibration: Sequence[np.ndarray]) -> bytes:
-    """Return a float32 file in another variant."""
     from ai_edge_quantizer import calibrator, qtyping, quantizer
     from ai_edge_quantizer.utils import qsv_utils
 

@@ -20,11 +20,7 @@ def rollout_eps(seed: int, steps: int, z_dim: int) -> np.ndarray:
     """Return the noise of one future, float32 [1, steps, Z], N(0, 1).
 
     The first P-1 steps are for `observe`, the others for one `step` each; `rollout` takes all.
-
-    Args:
-        seed: see `svg_tf.noise.sample_seeds`.
-        steps: P-1+T. More steps append to the noise.
-        z_dim: Z.
+    More steps append to the noise. Seeds are those of `svg_tf.noise.sample_seeds`.
     """
     words = [seed & _WORD, seed >> 32 & _WORD, _ROLLOUT_KEY, 0]
     scrambled = philox(np.array([words]), np.array(_SCRAMBLING_KEY))[0]

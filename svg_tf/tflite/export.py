@@ -91,11 +91,6 @@ def export_step(model: SVG, path: str, batch: int = 12) -> str:
     `prior_stddev` [S, Z] if the prior is learned. The weights are not rounded to float16: the converter folds batch
     normalization into them, and the rounding of the products grows to 0.003 in a pixel after six frames.
 
-    Args:
-        model: a trained model.
-        path: the file to write.
-        batch: S, the futures drawn at once.
-
     Raises:
         ConversionError: the conversion failed, or the frames differ from TensorFlow's. A previous file stays.
     """
@@ -106,8 +101,7 @@ def export_step(model: SVG, path: str, batch: int = 12) -> str:
         saved_model, made = _save(model, workspace, horizon, batch, prior_stddev=True), f"{workspace}/step.tflite"
         frames, _ = conversion.convert(saved_model, _FUNCTIONS["step"], "float32", inputs, made)
         quality = checks.compare(frames[0], reference, reference)
-        fault = checks.find_fault(made, model, "float32", frames, quality, float("inf"))
-        if fault:
+        if fault := checks.find_fault(made, model, "float32", frames, quality, float("inf")):
             raise ConversionError(f"{path} is refused: {fault}")
         _copy(made, path)
     return path
