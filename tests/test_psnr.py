@@ -23,6 +23,8 @@ def test_constant_errors_have_their_closed_form():
 def test_each_frame_of_each_sample_agrees_with_scikit_image(channels):
     truth, samples = _frames(3, 16, 12, channels), _frames(4, 3, 16, 12, channels, seed=1)
     scores, errors = psnr(truth, samples), mse(truth, samples)
+    of_video = np.broadcast_to(-10 * np.log10(np.mean(errors, axis=1, keepdims=True)), [4, 3])
+    np.testing.assert_allclose(psnr_video(truth, samples), of_video, rtol=1e-5)
     assert scores.dtype == errors.dtype == tf.float32 and scores.shape == [4, 3]
     for place in np.ndindex(4, 3):
         pair = truth[place[1:]], samples[place]

@@ -4,7 +4,7 @@ The border of a frame shows its role: green for context frames, red for predicte
 """
 
 from svg_tf.visualization.drawing import Row
-from svg_tf.visualization.image_files import gif_bytes, remove_others, write_gif, write_png
+from svg_tf.visualization.image_files import remove_others, write_gif, write_png
 from svg_tf.visualization.pictures import Sheet, animation, sheet, strip
 
-__all__ = ["Row", "Sheet", "animation", "gif_bytes", "remove_others", "sheet", "strip", "write_gif", "write_png"]
+__all__ = ["Row", "Sheet", "animation", "remove_others", "sheet", "strip", "write_gif", "write_png"]

@@ -1,6 +1,5 @@
 """Image files: PNG, and GIF with one palette for all frames."""
 
-import io
 import os
 import re
 from collections.abc import Collection, Sequence
@@ -25,19 +24,7 @@ def write_png(path: str, image: Image.Image) -> None:
 
 
 def write_gif(path: str, images: Sequence[Image.Image]) -> None:
-    """Write an animated GIF atomically, see `gif_bytes`."""
-    files.write_bytes(path, gif_bytes(images))
-
-
-def remove_others(folder: str, pattern: str, names: Collection[str]) -> None:
-    """Remove the files of a folder whose whole name matches a regular expression and is not in names."""
-    for name in os.listdir(folder):
-        if re.fullmatch(pattern, name) and name not in names:
-            os.remove(os.path.join(folder, name))
-
-
-def gif_bytes(images: Sequence[Image.Image]) -> bytes:
-    """Return an animated GIF of RGB images of one size, six a second, that loops and holds its last image.
+    """Write RGB images of one size as an animated GIF atomically: six a second, in a loop that holds the last image.
 
     All images share one palette without dithering, so that static parts do not flicker.
     """
@@ -47,9 +34,15 @@ def gif_bytes(images: Sequence[Image.Image]) -> bytes:
         image.putpalette(palette.tobytes())
     durations = [_FRAME_MS] * (len(images) - 1) + [_LAST_FRAME_MS]
     options = {"loop": 0, "duration": durations, "optimize": True, "palette": palette.tobytes()}
-    buffer = io.BytesIO()
-    paletted[0].save(buffer, format="GIF", save_all=True, append_images=paletted[1:], **options)
-    return buffer.getvalue()
+    options |= {"format": "GIF", "save_all": True, "append_images": paletted[1:]}
+    files.write_with(path, lambda temporary: paletted[0].save(temporary, **options))
+
+
+def remove_others(folder: str, pattern: str, names: Collection[str]) -> None:
+    """Remove the files of a folder whose whole name matches a regular expression and is not in names."""
+    for name in os.listdir(folder):
+        if re.fullmatch(pattern, name) and name not in names:
+            os.remove(os.path.join(folder, name))
 
 
 def _shared_palette(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
