@@ -1,8 +1,6 @@
 """Runs SavedModels through TensorFlow's C API: python cpp_runtime.py REQUESTS ANSWERS
 
-`LoadSavedModel` and `Session::Run` are the calls that TensorFlow Serving makes. This process imports neither
-TensorFlow's Python nor svg_tf, and XLA compilation is switched off, as in the server's main function.
-
+`LoadSavedModel` and `Session::Run` are the calls that TensorFlow Serving makes, without Python and with XLA off.
 REQUESTS is a pickled list of (folder, {input tensor: array}, {output: tensor}) with tensors named "operation:index";
 ANSWERS is a pickled list with, for each, a dictionary of arrays or the text of an error.
 """

@@ -1,7 +1,4 @@
-"""A stand-in for TensorFlow Serving: the official gRPC messages, and REST as its manual describes it.
-
-A TensorFlow 1 session runs the model.
-"""
+"""A stand-in for TensorFlow Serving: the official gRPC messages, and REST as its manual describes it."""
 
 import base64
 import contextlib

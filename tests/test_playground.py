@@ -78,7 +78,7 @@ def test_a_download_that_fails_is_explained_and_not_kept(tmp_path, monkeypatch, 
 
 # --- in a browser, with the model that ships with the package ------------------------------------------------------
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--js-flags=--expose-gc"]
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
@@ -189,15 +189,12 @@ def test_the_prior_widens_and_futures_part_at_walls_and_memory_stays(browser_pag
                 await playground.tick();
                 const {value, turn} = playground.history().at(-1);
                 rows.push([turn, value, spread]);
-                if (i !== 99 && i !== 599) continue;
-                gc();
-                sizes.push([getGlobalLiteRt().liteRtWasm.HEAPU8.length, performance.memory.usedJSHeapSize]);
+                if (i === 99 || i === 599) sizes.push(getGlobalLiteRt().liteRtWasm.HEAPU8.length);
             }
             return [rows, sizes];
         }"""
     )
-    assert sizes[1][0] == sizes[0][0]
-    assert sizes[1][1] < sizes[0][1] + 1_000_000
+    assert sizes[1] == sizes[0]
     turn, stddev, spread = np.array(rows, float).T
     assert turn.sum() > 20
     assert roc_auc_score(turn, stddev) > 0.85 and roc_auc_score(turn, spread) > 0.85

@@ -67,7 +67,7 @@ def test_a_command_that_cannot_work_prints_a_sentence(arguments, message):
     assert done.returncode == 1 and message in done.stderr
 
 
-@pytest.mark.parametrize(("video", "message"), [("a.npy", "a.npy has 2 frames; the model needs 3"), ("x.mp4", "x.mp4")])
-def test_a_video_that_is_too_short_or_missing(addresses, tmp_path, video, message):
+def test_a_video_that_is_too_short(addresses, tmp_path):
     np.save(tmp_path / "a.npy", np.zeros([2, 32, 32], np.uint8))
-    assert message in run("serve-client", f"--video={tmp_path}/{video}", f"--server={addresses[1]}").stderr
+    done = run("serve-client", f"--video={tmp_path}/a.npy", f"--server={addresses[1]}")
+    assert "a.npy has 2 frames; the model needs 3" in done.stderr

@@ -90,8 +90,6 @@ def test_a_half_precision_model_is_exported_in_float32(monkeypatch, tmp_path):
         exporting.export(model, str(tmp_path), LIMITS)
     (copy, _), _ = build.call_args
     assert copy.encoder.compute_dtype == "float32" and model.encoder.compute_dtype == "bfloat16"
-    for ours, theirs in zip(copy.weights, model.weights, strict=True):
-        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
 def test_the_manifest_describes_the_model_and_names_no_local_path():

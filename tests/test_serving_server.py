@@ -37,15 +37,6 @@ def _free_port():
         return free.getsockname()[1]
 
 
-def _wait_until_available(url, process):
-    end, state = time.monotonic() + 180, ""
-    while state != "AVAILABLE":
-        assert time.monotonic() < end and process.poll() is None, f"no model at {url}"
-        time.sleep(0.5)
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
-            state = json.load(answer)["model_version_status"][0]["state"]
-
-
 @contextlib.contextmanager
 def _real_server(folder, batching):
     grpc_port, rest_port = _free_port(), _free_port()
@@ -54,7 +45,12 @@ def _real_server(folder, batching):
         flags += ["--enable_batching=true", f"--batching_parameters_file={CONFIG / 'batching.config'}"]
     process = subprocess.Popen([*shlex.split(REAL), "--model_name=svg", *flags])
     try:
-        _wait_until_available(f"http://127.0.0.1:{rest_port}/v1/models/svg", process)
+        for _ in range(180):
+            assert process.poll() is None
+            with contextlib.suppress(ExportError):
+                RestClient(f"127.0.0.1:{rest_port}").shape()  # once the model is loaded
+                break
+            time.sleep(1)
         yield f"127.0.0.1:{grpc_port}", f"127.0.0.1:{rest_port}"
     finally:
         process.terminate()
