@@ -14,24 +14,24 @@ from svg_tf.training.checkpoints import CheckpointError
 _HANDLE = "https://tfhub.dev/deepmind/i3d-kinetics-400/1"
 
 
-def write_module(folder, name="default", argument="default", width=224, logits=400, seed=0):
+def write_module(folder, name="default", width=224, logits=400):
     """Write a module in the first format of TensorFlow Hub: a graph without tags and its variables.
 
     Its logits depend on each pixel, and on pairs of neighbouring frames as those of I3D do.
     """
     tf1 = tf.compat.v1
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     with tf.Graph().as_default(), tf1.Session() as session:
         videos = tf1.placeholder(tf.float32, [None, None, width, width, 3])
         places = tf1.get_variable("places", initializer=rng.standard_normal([width, width, 3]).astype(np.float32))
         classes = tf1.get_variable("classes", initializer=rng.standard_normal([3, logits]).astype(np.float32))
         colours = tf.reduce_sum(videos * places, axis=[2, 3]) / width  # [N, T, 3]
         pairs = tf.tanh(colours[:, 1:] + 2.0 * colours[:, :-1])
-        outputs = {"default": tf.reduce_mean(tf.tensordot(pairs, classes, 1), axis=1)}
+        output = tf.reduce_mean(tf.tensordot(pairs, classes, 1), axis=1)
         session.run(tf1.global_variables_initializer())
         build_info = tf1.saved_model.utils.build_tensor_info
         signature = tf1.saved_model.signature_def_utils.build_signature_def(
-            {argument: build_info(videos)}, {key: build_info(output) for key, output in outputs.items()}
+            {"default": build_info(videos)}, {"default": build_info(output)}
         )
         builder = tf1.saved_model.Builder(str(folder))
         builder.add_meta_graph_and_variables(session, tags=[], signature_def_map={name: signature})
@@ -50,10 +50,6 @@ def features(module):
     return VideoFeatures(str(module))
 
 
-def _videos(*shape, seed=0):
-    return np.random.default_rng(seed).random(shape, np.float32)
-
-
 def _resized(frames, size=224):
     """Resize [..., H, W, C] bilinearly as TensorFlow 1 does: pixel i of the result lies at i H / size."""
     for axis in (-3, -2):
@@ -66,9 +62,9 @@ def _resized(frames, size=224):
     return frames
 
 
-def _expected(videos, seed=0):
+def _expected(videos):
     """Return the features of the stand-in, computed with NumPy."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     places, classes = rng.standard_normal([224, 224, 3]), rng.standard_normal([3, 400])
     frames = np.broadcast_to(2 * _resized(videos.astype(np.float64)) - 1, (*videos.shape[:2], 224, 224, 3))
     colours = (frames * places).sum(axis=(2, 3)) / 224
@@ -77,32 +73,22 @@ def _expected(videos, seed=0):
 
 @pytest.mark.parametrize("shape", [[16, 16, 3], [20, 12, 1], [230, 240, 1]])
 def test_videos_are_prepared_as_by_the_authors(features, shape):
-    videos = _videos(2, 9, *shape)
+    videos = np.random.default_rng(0).random([2, 9, *shape], np.float32)
     found = features(videos)
     assert found.dtype == np.float64 and found.shape == (2, 400)
     np.testing.assert_allclose(found, _expected(videos), atol=1e-4)
-
-
-def test_videos_too_short_for_i3d_are_refused(features):
     with pytest.raises(ConfigError, match="have 8 frames; FVD needs at least 9"):
-        features(np.zeros([2, 8, 16, 16, 1], np.float32))
-
-
-def test_the_definition_has_the_hash_of_the_files(features, module, tmp_path):
-    assert f"Network {module} (SHA-256 " in features.definition and "Kinetics-400" in features.definition
-    other = VideoFeatures(str(write_module(tmp_path / "other", seed=1, argument="rgb_frames")))
-    assert other.definition.rsplit("SHA-256 ")[-1] != features.definition.rsplit("SHA-256 ")[-1]
+        features(videos[:, 1:])
 
 
 def test_a_missing_module_is_named_with_its_source(tmp_path):
-    for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(ConfigError, match=f"not a folder with a saved_model.pb. Download {_HANDLE}"):
-            VideoFeatures(str(path))
+    with pytest.raises(ConfigError, match=f"not a folder with a saved_model.pb. Download {_HANDLE}"):
+        VideoFeatures(str(tmp_path))
 
 
 def test_damaged_modules_are_refused_in_one_line(module, tmp_path):
     data = "variables/variables.data-00000-of-00001"
-    for number, (name, size) in enumerate([("saved_model.pb", 3000), ("saved_model.pb", 0), (data, 100), (data, None)]):
+    for number, (name, size) in enumerate([("saved_model.pb", 3000), (data, 100), (data, None)]):
         folder = shutil.copytree(module, tmp_path / str(number))
         content = (folder / name).read_bytes()
         if size is None:
@@ -160,7 +146,3 @@ def test_fewer_videos_than_features_lose_no_precision(n, m):
 def test_equal_features_have_distance_zero(count):
     features = _correlated(count, 100)
     assert 0 <= frechet_distance(features, features.copy()) < 1e-10 * np.square(features).sum()
-
-
-def test_constant_features_differ_in_their_means_only():
-    assert frechet_distance(np.ones([3, 4]), np.zeros([3, 4])) == 4

@@ -7,7 +7,6 @@ from sklearn import datasets
 
 from svg_tf.config import Config
 from svg_tf.data.digits import load_digits
-from svg_tf.data.errors import DataError
 from svg_tf.data.moving_mnist import MovingMNIST
 from svg_tf.metrics.identity import DigitIdentity
 
@@ -49,9 +48,3 @@ def test_a_clip_keeps_its_digit_until_another_digit_takes_its_place(identity):
     blurred = tf.nn.avg_pool2d(clips[:, -1], 3, 1, "SAME").numpy()
     assert (identity.classify(blurred) == identity.classify(clips[:, -1])).mean() >= 0.95
     assert np.mean([identity.measure(clip[:5], None, clip[np.newaxis, 5:]) for clip in clips]) == 1
-
-
-@pytest.mark.parametrize("changes", [{"num_digits": 2}, {"digits": "mnist"}])
-def test_other_clips_are_refused(changes):
-    with pytest.raises(DataError, match="clips of one embedded digit"):
-        DigitIdentity(CONFIG.replace(**changes))

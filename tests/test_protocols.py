@@ -46,6 +46,7 @@ def test_published_numbers_are_for_runs_with_the_protocols_frames():
         assert run.config == config and run.n_clips is None
         assert not run.published and not run.deviations and not run.reflected
     assert resolve("srvp", SMMNIST).published[0]["psnr"] == 14.50 and resolve("svg", KTH).published[0]["fvd"] == 377
+    assert [resolve(name, KTH).config.kth_clips for name in ("svg", "srvp")] == ["trimmed", "whole"]
     curves = resolve("svg", SMMNIST)
     assert curves.published == [] and "curves instead of a table" in _sentences(curves)
 
@@ -76,15 +77,6 @@ def test_other_frames_are_tested_as_they_are_without_published_numbers(protocol,
     assert reason in _sentences(setting) and "no published number is comparable" in _sentences(setting)
     lengths = {"n_past": setting.config.n_past, "n_eval": setting.config.n_eval, "n_future": setting.config.n_future}
     assert setting.config == config.replace(**lengths)
-
-
-def test_kth_is_cut_as_each_protocol_cuts_it():
-    svg, srvp = resolve("svg", KTH), resolve("srvp", KTH.replace(kth_clips="trimmed", kth_split="savp"))
-    assert (svg.config.kth_clips, srvp.config.kth_clips) == ("trimmed", "whole")
-    assert srvp.config.kth_split == "svg"
-    assert "kth_clips=whole" in _sentences(svg) and "whole videos" in _sentences(svg)
-    for text in ("kth_clips=trimmed", "kth_split=savp", "not the published ones"):
-        assert text in _sentences(srvp)
 
 
 def test_a_data_set_without_a_protocol_is_refused():

@@ -7,7 +7,6 @@ import pytest
 
 from svg_tf.evaluation.scoreboard import (
     Line,
-    by_samples,
     choose,
     counts_up_to,
     curves,
@@ -42,13 +41,6 @@ def test_curves_and_intervals_of_a_hand_computed_case():
     np.testing.assert_allclose([score["mean"], score["high"] - score["mean"]], [0.55, 12.7062047 * 0.05])
 
 
-def test_one_clip_has_no_interval_and_its_bounds_repeat_the_mean():
-    lines = [Line("black", "trivial", "ssim", np.array([[0.1, 0.3]]))]
-    assert table(lines) == {"black": {"name": "black", "kind": "trivial", "metrics": {"ssim": {"mean": 0.2}}}}
-    line = curves(lines, 2)["ssim"]["lines"][0]
-    assert line["low"] == line["high"] == line["mean"] == [0.1, 0.3]
-
-
 def test_intervals_are_student_t_intervals_and_cover_the_mean_in_95_of_100_samples():
     values = np.random.default_rng(0).random((17, 3)) + 100
     found = interval(values)
@@ -76,11 +68,3 @@ def test_the_expected_best_of_a_uniform_grid_has_a_closed_form():
     assert counts == (1, 2, 5, 10, 20, 50, 100) and counts_up_to(3) == (1, 2, 3) and counts_up_to(1) == (1,)
     expected = [n * 101 / (n + 1) for n in counts]
     np.testing.assert_allclose(expected_best(100, counts) @ ranked, expected, rtol=1e-12)
-
-
-def test_scores_over_n_are_means_over_clips():
-    errors = np.random.default_rng(1).random((2, 4))
-    found = by_samples(errors, ranking(errors, "lower"))
-    pairs = [np.mean([min(pair) for pair in itertools.combinations(clip, 2)]) for clip in errors]
-    assert found["n"] == [1, 2, 4]
-    np.testing.assert_allclose(found["mean"], [errors.mean(), np.mean(pairs), errors.min(axis=1).mean()], rtol=1e-12)

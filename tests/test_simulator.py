@@ -88,19 +88,6 @@ def test_reflections_of_hand_computed_steps():
     assert reflect((38.0, 36.5, 4, 2), 36, velocity) == (36.0, 35.75, 1, -1)
 
 
-def test_digits_stay_inside_and_reach_every_wall_and_speed(fake_mnist):
-    source = ReflectedMNIST(fake_mnist(n_eval=100))
-    motions = np.array([source._motions(clip) for clip in range(60)])  # [B, N, T, 4]
-    places, velocities = motions[..., :2], motions[..., 2:]
-    assert places.min() >= -1e-7 and places.max() <= 36 + 1e-7
-    assert np.rint(places).min() == 0 and np.rint(places).max() == 36
-    assert velocities.min() == -4 and velocities.max() == 4
-    straight = np.isclose(places[:, :, 1:], places[:, :, :-1] + velocities[:, :, :-1]).all(axis=-1)
-    turned = (velocities[:, :, 1:] != velocities[:, :, :-1]).any(axis=-1)
-    # Two walls in one step may restore a velocity.
-    assert (straight | turned).mean() > 0.999 and 0.05 < turned.mean() < 0.3
-
-
 def test_reflected_clips_show_their_digits_in_any_order(fake_mnist):
     source = ReflectedMNIST(fake_mnist())
     assert source.test_clips == 5_000

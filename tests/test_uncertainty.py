@@ -12,10 +12,9 @@ from sklearn.metrics import roc_auc_score
 
 from svg_tf import uncertainty
 from svg_tf.config import Config, ConfigError
-from svg_tf.data.digits import load_digits
 from svg_tf.data.moving_mnist import Truth
 from svg_tf.uncertainty import analysis, sequences
-from svg_tf.uncertainty.detection import clip_stddev, mean_auc, score, untrained_priors, weighted_auc
+from svg_tf.uncertainty.detection import clip_stddev, mean_auc, score, weighted_auc
 
 CONFIG = Config(digits="embedded", num_digits=2, digit_size=16, image_width=32, max_speed=3, n_past=3, n_eval=9)
 
@@ -38,61 +37,6 @@ def test_a_frame_that_is_no_turn_follows_from_the_frames_before_it(truth):
     assert right[turns[:, 2:]].mean() < 0.2  # a new velocity may be the old one, or end at the same place
 
 
-def test_a_common_motion_is_that_of_its_clip_with_other_digits(truth):
-    batches = list(sequences.common_motion(CONFIG, 11, 30, 40, seed=4))
-    common, frames = truth_of(batches), np.concatenate([frames for frames, _ in batches])
-    for array, expected in zip(common[:3], truth[:3], strict=True):
-        np.testing.assert_array_equal(array, np.repeat(expected[11:12], 30, axis=0))
-    assert len(np.unique(common.digits)) == 60
-    digits = load_digits(CONFIG, "test")
-    for clip, time in ((0, 0), (20, 39)):
-        plain = np.zeros([32, 32], int)
-        for digit in (0, 1):
-            y, x = truth.positions[11, time, digit]
-            plain[y : y + 16, x : x + 16] += digits[common.digits[clip, digit]]
-        np.testing.assert_array_equal(frames[clip, time, ..., 0], np.minimum(plain, 255))
-
-
-class InformedPrior:
-    """Has sigma e after a hit, in one of two dimensions, else 1 / e."""
-
-    def initial_state(self, batch):
-        return ()
-
-    def __call__(self, h, state):
-        logvar = -2 + 4 * tf.concat([h, 0 * h], axis=-1)
-        return (0 * logvar, logvar), state
-
-
-class Codes:
-    """A model whose code of a frame is its first pixel, which says whether a wall was hit in the frame."""
-
-    prior = InformedPrior()
-
-    def encode(self, frames):
-        return frames[:, :, 0, :1, 0], []
-
-
-def marked(batches):
-    for frames, truth in batches:
-        frames = frames.copy()
-        frames[:, :, 0, 0, 0] = 255 * truth.wall_hits.any((2, 3))
-        yield frames, truth
-
-
-def test_a_prior_that_sees_the_hits_detects_every_turn():
-    batches = marked(sequences.random_motions(CONFIG, 40, 30))
-    (stddev,), turns = clip_stddev(Codes(), batches)
-    assert np.isnan(stddev[:, 0]).all()
-    expected = np.where(turns.any(-1), (np.e + 1 / np.e) / 2, 1 / np.e)
-    np.testing.assert_allclose(stddev[:, 1:], expected[:, 1:], rtol=1e-5)
-    noise = np.random.default_rng(0).random([2, *stddev.shape])
-    areas = score(stddev, noise, turns.any(-1), CONFIG.n_past, 0)
-    assert areas["model"] == (1.0, 1.0, 1.0)
-    for control in ("untrained", "shuffled"):
-        assert areas[control].low < 0.5 < areas[control].high
-
-
 def test_the_standard_deviation_is_that_of_the_models_prior_and_sees_the_past_only(lively):
     model = lively()
     ((frames, truth),) = sequences.random_motions(CONFIG, 3, 10)
@@ -105,17 +49,6 @@ def test_the_standard_deviation_is_that_of_the_models_prior_and_sees_the_past_on
     (other,), _ = clip_stddev(model, [(changed, truth)])
     np.testing.assert_array_equal(stddev[:, 1:7], other[:, 1:7])
     assert (stddev[:, 7] != other[:, 7]).all()
-
-
-@pytest.mark.parametrize("recurrence", ["vector", "conv"])
-def test_untrained_priors_have_the_models_architecture_and_differ(tiny, recurrence):
-    model = tiny(prior_layers=2, recurrence=recurrence)
-    shapes = [tuple(weight.shape) for weight in model.prior.weights]
-    priors = untrained_priors(model, 2, seed=5)
-    assert [[tuple(weight.shape) for weight in each.weights] for each in priors] == [shapes] * 2
-    first, second = (each.weights[0].numpy() for each in priors)
-    assert (first != second).any()
-    np.testing.assert_array_equal(first, untrained_priors(model, 1, seed=5)[0].weights[0].numpy())
 
 
 def test_the_standard_deviation_along_a_rollout_is_that_of_its_prior(lively, frames):
