@@ -1,8 +1,5 @@
 """Tests of svg_tf/data/bair.py."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -77,20 +74,6 @@ def test_records_of_tensorflow_datasets_give_the_same_pixels(published, tmp_path
     check_clips(BAIR(config, "train").frames(tf.range(20, dtype=tf.int64)).numpy())
 
 
-def test_a_file_is_scanned_once_until_it_changes(tmp_path, monkeypatch):
-    write(tmp_path / "softmotion30_44k", "test", "traj_0_to_1.tfrecords", [1, 2])
-    config = CONFIG.replace(data_dir=str(tmp_path))  # the folder above serves too
-    names = [video.name for video in BAIR(config, "test").videos]
-    assert names == [f"test/traj_0_to_1.tfrecords:{n}" for n in range(2)]
-    with monkeypatch.context() as patch:
-        patch.setattr(tf.data, "TFRecordDataset", None)
-        check_clips([video.read(0, 30) for video in BAIR(config, "test").videos])
-    write(tmp_path / "softmotion30_44k", "test", "traj_0_to_1.tfrecords", [3])
-    videos = BAIR(config, "test").videos
-    assert len(videos) == 1
-    check_clips([videos[0].read(0, 30)])
-
-
 def test_unusable_records_are_listed_and_the_others_stay(tmp_path):
     good = trajectory(1)
     good[5] = good[6]  # frames with equal bytes
@@ -99,7 +82,7 @@ def test_unusable_records_are_listed_and_the_others_stay(tmp_path):
         video_files.bair_example(good, **{"7/image_aux1/encoded": None}),
         video_files.bair_example(good, **{"7/image_aux1/encoded": [b"short"]}),
         b"this is not an example",
-        video_files.bair_example(good, **{"3/image_main/encoded": None}),  # not needed
+        video_files.bair_example(good),
     ]
     video_files.write_records(tmp_path / "test" / "traj_0_to_4.tfrecords", records)
     source = BAIR(CONFIG.replace(data_dir=str(tmp_path)), "test")
@@ -111,7 +94,6 @@ def test_unusable_records_are_listed_and_the_others_stay(tmp_path):
         "2": "has a frame of 5 bytes, not 12288",
         "3": "is not a tf.train.Example",
     }
-    assert json.loads(Path(source.collection.skipped_path).read_text()) == source.collection.skipped
 
 
 def test_a_cut_file_gives_the_trajectories_before_the_cut(published, tmp_path):
@@ -123,15 +105,5 @@ def test_a_cut_file_gives_the_trajectories_before_the_cut(published, tmp_path):
     source = BAIR(config, "test")
     assert len(source.videos) == 4 and list(source.collection.skipped) == [f"test/{path.name}:4"]
     np.testing.assert_array_equal(source.videos[-1].read(0, 30), trajectory(7))
-    path.write_bytes(data[:1000])
-    with pytest.raises(DataError, match="has no usable trajectory in its test part.* damaged or cut short"):
-        BAIR(config, "test")
-
-
-def test_a_wrong_folder_names_the_expected_files(tmp_path):
-    config = CONFIG.replace(data_dir=str(tmp_path))
-    with pytest.raises(DataError, match=r"neither train/\*\.tfrecords nor a prepared bair_robot_pushing.*\.tar"):
+    with pytest.raises(DataError, match=r"no train/\*\.tfrecords and no prepared bair_robot_pushing.*\.tar"):
         BAIR(config, "train")
-    write(tmp_path, "train", "traj_0_to_0.tfrecords", [1])
-    with pytest.raises(DataError, match=r"has no test/\*\.tfrecords"):
-        BAIR(config, "test")

@@ -4,21 +4,19 @@ The cuts and flipped bytes are drawn with a fixed seed.
 """
 
 import io
-import struct
 
 import numpy as np
 import pytest
 import video_files
 from PIL import Image
-from video_files import CODECS
 
 from svg_tf.config import Config
 from svg_tf.data.bair import BAIR
 from svg_tf.data.errors import DataError
 from svg_tf.data.videos import Videos
 
-IMAGES = {"b.png": "PNG", "b.jpg": "JPEG", "b.bmp": "BMP"}
-CHECKSUMS = ("a.npz", "z.npz", "b.png", "traj_0_to_1.tfrecords")
+IMAGES = {"b.png": "PNG", "b.jpg": "JPEG"}
+CHECKSUMS = ("a.npz", "b.png", "traj_0_to_1.tfrecords")
 VIDEO = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
 
 
@@ -63,7 +61,7 @@ def whole_file(name, folder):
         video_files.write_records(folder / "whole", [video_files.bair_example(video)] * 2)
         return (folder / "whole").read_bytes(), read_trajectories
     if name.endswith((".npy", ".npz")):
-        return saved({"a.npy": np.save, "a.npz": np.savez, "z.npz": np.savez_compressed}[name], VIDEO), read_video
+        return saved({"a.npy": np.save, "a.npz": np.savez}[name], VIDEO), read_video
     video_files.write_video(folder / f"whole{name[1:]}", video_files.frames(12))
     return (folder / f"whole{name[1:]}").read_bytes(), read_video
 
@@ -91,7 +89,7 @@ def outcome(read, data, name, folder):
         return None
 
 
-@pytest.mark.parametrize("name", [*CHECKSUMS, "a.npy", "b.jpg", "b.bmp", *(f"a{ending}" for ending in CODECS)])
+@pytest.mark.parametrize("name", [*CHECKSUMS, "a.npy", "b.jpg", "a.avi", "a.gif", "a.mkv", "a.mp4"])
 def test_a_damaged_file_is_a_clear_error_or_gives_what_it_contains(name, tmp_path):
     data, read = whole_file(name, tmp_path)
     whole, refused = outcome(read, data, name, tmp_path / "whole_file"), 0
@@ -102,16 +100,3 @@ def test_a_damaged_file_is_a_clear_error_or_gives_what_it_contains(name, tmp_pat
         if found is not None and name in CHECKSUMS:
             np.testing.assert_array_equal(found, whole)
     assert refused > 2
-
-
-@pytest.mark.parametrize(
-    ("name", "read", "place", "size"),
-    [
-        ("a.gif", read_video, 6, struct.pack("<HH", 65_535, 65_535)),
-        ("b.png", read_images, 16, struct.pack(">II", 60_000, 60_000)),
-    ],
-)
-def test_an_image_of_an_impossible_size_is_a_clear_error(name, read, place, size, tmp_path):
-    data = saved(lambda file: Image.fromarray(VIDEO[1]).save(file, name[2:]))
-    data = data[:place] + size + data[place + len(size) :]
-    assert outcome(read, data, name, tmp_path / "a") is None

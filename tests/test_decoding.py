@@ -55,13 +55,10 @@ def test_a_video_cut_anywhere_is_recognised(ending, tmp_path):
         np.testing.assert_array_equal(decoded[:sound], whole[:sound])
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "scaled", "left", "top"), [(150, 100, (96, 64), 16, 0), (100, 150, (64, 96), 0, 16)]
-)
-def test_resizing_is_pillows_bicubic_cropping_keeps_the_centre(width, height, scaled, left, top, tmp_path):
-    video = video_files.frames(3, width=width, height=height)
+def test_resizing_is_pillows_bicubic_cropping_keeps_the_centre(tmp_path):
+    video = video_files.frames(3, width=100, height=150)
     np.save(tmp_path / "a.npy", video)
-    cropped = np.stack([pillow(frame, scaled)[top : top + 64, left : left + 64] for frame in video])
+    cropped = np.stack([pillow(frame, (64, 96))[16:80] for frame in video])
     squashed = np.stack([pillow(frame, (64, 64)) for frame in video])
     for resize, expected in (("crop", cropped), ("squash", squashed)):
         assert np.abs(read(tmp_path / "a.npy", Form(64, 3, resize)) - expected).max() <= 2
@@ -102,54 +99,21 @@ def test_the_rotation_of_a_phone_video_is_applied(tmp_path):
         assert max(halves, key=lambda side: halves[side].mean()) == bright, angle
 
 
-def npy(shape):
-    """Return the header of a .npy file of any shape, without its content."""
-    header = str({"descr": "|u1", "fortran_order": False, "shape": shape}).encode() + b"\n"
-    return b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header
-
-
-FILES = {
-    "two.npz": ({"a": np.zeros(1), "b": np.zeros(1)}, "contains 2 arrays"),
-    "float.npy": (np.zeros((3, 8, 8)), r"is float64 \[3, 8, 8\], but must be uint8"),
-    "rgba.npy": (np.zeros((3, 8, 8, 4), np.uint8), r"is uint8 \[3, 8, 8, 4\]"),
-    "none.npy": (np.zeros((3, 0, 8), np.uint8), r"is uint8 \[3, 0, 8\]"),
-    "pickle.npy": (np.array([{}]), "cannot be read as a NumPy array"),
-    "huge.npy": (npy((10**6, 4_096, 4_096, 3)), "cannot be read as a NumPy array"),
-    "empty.mp4": (b"", "is empty"),
-    "text.mp4": (b"this is no video, but a text " * 99, "cannot be read: Invalid data"),
-    "text.npy": (b"text", "cannot be read as a NumPy array .*; save it with numpy.save"),
-    "cut.npz": (b"PK\x03\x04", "cannot be read as a NumPy array"),
-    "missing.mp4": (None, "cannot be read: No such file"),
-}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_the_error_says_why_a_file_is_not_a_video(name, tmp_path):
-    content, reason = FILES[name]
-    if isinstance(content, dict):
-        np.savez(tmp_path / name, **content)
-    elif isinstance(content, bytes):
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("float.npy", np.zeros((3, 8, 8)), r"is float64 \[3, 8, 8\], but must be uint8"),
+        ("none.npy", np.zeros((3, 0, 8), np.uint8), r"is uint8 \[3, 0, 8\]"),
+        ("pickle.npy", np.array([{}]), "cannot be read as one NumPy array"),
+        ("text.npz", b"text", "cannot be read as one NumPy array .*; use numpy.save"),
+        ("empty.mp4", b"", "is empty"),
+        ("text.mp4", b"this is no video, but a text " * 99, "cannot be read: Invalid data"),
+    ],
+)
+def test_the_error_says_why_a_file_is_not_a_video(name, content, reason, tmp_path):
+    if isinstance(content, bytes):
         (tmp_path / name).write_bytes(content)
-    elif content is not None:
+    else:
         np.save(tmp_path / name, content)
     with pytest.raises(DataError, match=reason):
         read(tmp_path / name)
-
-
-def test_a_title_in_another_encoding_is_ignored(tmp_path):
-    video_files.write_video(tmp_path / "a.mkv", video_files.frames(5), title="caf?")
-    data = (tmp_path / "a.mkv").read_bytes()
-    (tmp_path / "a.mkv").write_bytes(data.replace(b"caf?", "caf\u00e9".encode("latin-1")))
-    assert len(read(tmp_path / "a.mkv")) == 5
-
-
-def test_a_sound_file_is_an_error(tmp_path):
-    av = video_files.av
-    with av.open(str(tmp_path / "a.mp4"), "w") as container:
-        stream = container.add_stream("aac", rate=48000)
-        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
-        sound.rate = 48000
-        container.mux(stream.encode(sound))
-        container.mux(stream.encode())
-    with pytest.raises(DataError, match="has no video stream"):
-        read(tmp_path / "a.mp4")

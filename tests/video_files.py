@@ -25,13 +25,11 @@ def frames(count, width=64, height=48, seed=0):
     return (level + 35 * np.stack(waves, axis=-1)).astype(np.uint8)
 
 
-def write_video(path, video, rotation=0, faststart=False, title=""):
+def write_video(path, video, rotation=0, faststart=False):
     """Encode uint8 [T, H, W, 3] with the codec of the path's ending, at 25 frames per second."""
     path = os.fspath(path)
     codec, pixels = CODECS[os.path.splitext(path)[1]]
     with av.open(path, "w", options={"movflags": "faststart"} if faststart else {}) as container:
-        if title:
-            container.metadata["title"] = title
         stream = container.add_stream(codec, rate=25)
         stream.height, stream.width = video.shape[1:3]
         stream.pix_fmt = pixels

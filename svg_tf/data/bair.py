@@ -1,7 +1,6 @@
 """Clips of BAIR robot pushing (Ebert et al., CoRL 2017), read from the published TFRecords or from those of TFDS.
 
-`tf.io.parse_example` would read all 740 KB of a trajectory for each clip. Instead each file is scanned once, and the
-cached positions of the frames give random access.
+A trajectory has 740 KB, of which a clip needs a part. Each file is scanned once for the positions of its frames.
 """
 
 import glob
@@ -54,14 +53,14 @@ class BAIR(Windows):
 def trajectories(config: Config, part: str) -> Collection:
     """Return the usable trajectories of a part, train or test, in the order of the files."""
     folder, paths = published(config, part)
-    encoded = not paths
+    encoded = not paths  # TFDS stores PNG files
     if encoded:
         folder, paths = _prepared_by_tfds(config, part)
     cached = cache.folder_of(folder, config.cache_dir)
     videos: list[StoredVideo] = []
     faults: dict[str, str] = {}
     with cache.writing(cached):
-        for path in progress(paths, len(paths), "index", "file"):
+        for path in progress(paths, desc="index", unit="file"):
             name = os.path.relpath(path, folder)
             place = os.path.join(cached, "records", f"{cache.key(folder, name)}.json")
             if not os.path.exists(place):
@@ -87,8 +86,6 @@ def published(config: Config, part: str) -> tuple[str, list[str]]:
         paths = glob.glob(os.path.join(glob.escape(folder), part, "*.tfrecord*"))
         if paths:
             return folder, sorted(paths, key=decoding.natural_key)
-        if os.path.isdir(os.path.join(folder, "train")) or os.path.isdir(os.path.join(folder, "test")):
-            raise DataError(f"{folder} has no {part}/*.tfrecords: set --data_dir to {_EXPECTED}")
     return top, []
 
 
@@ -99,19 +96,12 @@ def _prepared_by_tfds(config: Config, part: str) -> tuple[str, list[str]]:
     top = os.path.expanduser(config.data_dir) or tfds.core.constants.DATA_DIR
     splits = tfds.builder(TFDS_NAME, data_dir=top).info.splits if os.path.isdir(os.path.join(top, TFDS_NAME)) else {}
     if part not in splits:
-        raise DataError(
-            f"data_dir {top} has neither {part}/*.tfrecords nor a prepared {TFDS_NAME}: set --data_dir to {_EXPECTED}"
-        )
+        raise DataError(f"{top} has no {part}/*.tfrecords and no prepared {TFDS_NAME}: set --data_dir to {_EXPECTED}")
     return os.path.abspath(top), [os.fspath(path) for path in splits[part].filepaths]
 
 
 def _scan(path: str, encoded: bool) -> dict[str, dict]:
-    """Return the positions of all frames in a TFRecord file.
-
-    Returns:
-        "spans": {record number: 30 pairs of the first byte of a frame and the byte after its last one};
-        "faults": {record number: reason} of unusable records.
-    """
+    """Return "spans", {record number: positions of its frames in the file}, and "faults", {record number: reason}."""
     spans, faults = {}, {}
     number, offset = -1, 0
     try:
@@ -135,17 +125,15 @@ def _frames(serialized: bytes, encoded: bool) -> list[tuple[int, int]]:
     Protobuf parsers return no positions, so the bytes of each frame are searched; equal frames share the first one.
     """
     features = tf.train.Example.FromString(serialized).features.feature
-    frames = []
+    frames: list[bytes] = []
     for name in ["image_aux1"] if encoded else [f"{frame}/image_aux1/encoded" for frame in range(_FRAMES)]:
         if name not in features:
             raise DataError(f"lacks the feature {name}")
         frames += features[name].bytes_list.value
     if len(frames) != _FRAMES:
         raise DataError(f"has {len(frames)} frames, not {_FRAMES}")
-    spans = []
     for frame in frames:
         if not encoded and len(frame) != math.prod(_SHAPE):
             raise DataError(f"has a frame of {len(frame)} bytes, not {math.prod(_SHAPE)}")
-        start = serialized.index(frame)
-        spans.append((start, start + len(frame)))
-    return spans
+    starts = map(serialized.index, frames)
+    return [(start, start + len(frame)) for start, frame in zip(starts, frames, strict=True)]

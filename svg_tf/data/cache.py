@@ -77,15 +77,9 @@ def decode(
 ) -> Collection:
     """Decode the videos of a folder that are not in its cache, and return all usable ones.
 
-    A call after an interrupted one decodes the rest. A file whose size or modification time changes is decoded again.
-
-    Args:
-        config: field cache_dir.
-        folder: the data folder.
-        names: paths of the videos relative to folder.
-        form: shape of the decoded frames.
-        retry: decode videos again that failed before.
-        cut: returns the parts of a decoded video that belong to the collection, or raises a DataError.
+    A call after an interrupted one decodes the rest. A file whose size or modification time changes is decoded again,
+    and with `retry` also each one that failed. `cut` returns the parts of a decoded video that belong to the
+    collection, or raises a DataError.
     """
     top = folder_of(folder, config.cache_dir)
     cached = os.path.join(top, f"{form.width}x{form.width}x{form.channels}_{form.resize}")
@@ -142,11 +136,10 @@ def _decode_each(places: dict[str, str], form: Form) -> None:
 
     with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            for _ in progress(pool.map(decode_one, places), len(places), "decode", "video", disable=not places):
-                pass
-        except BaseException:
+            decoded = pool.map(decode_one, places)
+            list(progress(decoded, total=len(places), desc="decode", unit="video", disable=not places))
+        finally:
             stop.set()
-            raise
 
 
 def _load(name: str, place: str, form: Form) -> StoredVideo:

@@ -132,14 +132,13 @@ def _array(path: str) -> Iterator[av.VideoFrame]:
         stored = np.load(path, mmap_mode="r")  # .npy is memory-mapped: one frame in memory at a time
         if isinstance(stored, np.lib.npyio.NpzFile):
             with stored as archive:
-                if len(archive.files) != 1:
-                    raise DataError(f"contains {len(archive.files)} arrays, but a video is one array")
-                stored = archive[archive.files[0]]
+                (name,) = archive.files
+                stored = archive[name]
         shape, dtype = stored.shape, stored.dtype
-    except (DataError, OSError):
+    except OSError:
         raise
     except Exception as error:  # NumPy and zipfile raise many types for damaged files
-        raise DataError(f"cannot be read as a NumPy array ({type(error).__name__}); save it with numpy.save") from None
+        raise DataError(f"cannot be read as one NumPy array ({type(error).__name__}); use numpy.save") from None
     grey = len(shape) == 3 or shape[3:] == (1,)
     if dtype != np.uint8 or not (grey or shape[3:] == (3,)) or 0 in shape:
         raise DataError(f"is {dtype} {list(shape)}, but must be uint8 [T, H, W] or [T, H, W, 1 or 3], none of them 0")
@@ -154,11 +153,9 @@ def _images(folder: str) -> Iterator[av.VideoFrame]:
         try:
             with Image.open(os.path.join(folder, name)) as image:
                 if image.mode[0] in "IF":
-                    raise DataError(f"{name} has more than 8 bits per pixel")
+                    raise ValueError("it has more than 8 bits per pixel")
                 grey = image.mode in ("1", "L", "LA")
                 pixels = np.asarray(image.convert("L" if grey else "RGB"))
-        except DataError:
-            raise
         except Exception as error:  # Pillow raises many types for damaged images
             raise DataError(f"{name} cannot be read: {_reason(error)}") from None
         yield av.VideoFrame.from_ndarray(pixels, "gray" if grey else "rgb24")

@@ -23,11 +23,7 @@ _CHUNK = 1_000  # frames in memory at once
 def describe(config: Config, folder: str) -> tuple[str, bool]:
     """Read all stored frames of the three splits and write a contact sheet of each, folder/<dataset>_<split>.png.
 
-    Returns:
-        Lines of text, and whether all three splits exist.
-
-    Raises:
-        DataError: no split exists, or stored frames cannot be read.
+    Returns lines of text, and whether all three splits exist. Without any split, it raises a DataError.
     """
     size = f"{config.image_width}x{config.image_width}x{config.channels}"
     lines, skipped, errors = [f"{config.dataset} {size} {config.data_dir}".strip()], {}, []
@@ -38,12 +34,11 @@ def describe(config: Config, folder: str) -> tuple[str, bool]:
             lines.append(f"  {split:<11}missing: {error}")
             errors.append(error)
             continue
-        lines += [f"  {split:<11}{text}" for text in _describe(source, split)]
         path = os.path.join(folder, f"{config.dataset}_{split}.png")
+        lines += [f"  {split:<11}{text}" for text in (*_describe(source, split), f"contact sheet: {path}")]
         clips = source.frames(tf.range(_SHOWN_CLIPS, dtype=tf.int64)).numpy()
         rows = [visualization.Row(f"clip {number}", clip, "truth") for number, clip in enumerate(clips)]
         visualization.write_png(path, visualization.strip(rows, config.n_past))
-        lines.append(f"  {'':<11}contact sheet: {path}")
         if isinstance(source, Windows):
             skipped[source.collection.skipped_path] = source.collection.skipped
     if len(errors) == len(SPLITS):
@@ -67,7 +62,7 @@ def _describe(source: Any, split: str) -> Iterator[str]:
         yield f"{len(source.too_short):,} more videos are too short for a clip"
     parts = (
         video.read(start, min(_CHUNK, len(video) - start))
-        for video in progress(source.videos, len(source.videos), "read", "video")
+        for video in progress(source.videos, desc="read", unit="video")
         for start in range(0, len(video), _CHUNK)
     )
     yield _statistics(parts)

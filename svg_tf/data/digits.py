@@ -14,7 +14,7 @@ from svg_tf.data.errors import DataError
 
 _VALIDATION_IMAGES = 5_000
 _WIDTH = 28
-_FILES = {"train": ("train-images", 60_000), "test": ("t10k-images", 10_000)}  # names without endings, and images
+_FILES = {"train": ("train-images", 60_000), "test": ("t10k-images", 10_000)}  # name without ending, and images
 _ENDINGS = ("-idx3-ubyte", "-idx3-ubyte.gz", ".idx3-ubyte", ".idx3-ubyte.gz")
 _MAGIC = 0x00000803  # an idx file of unsigned bytes in three dimensions
 _REMEDY = (
@@ -26,7 +26,7 @@ _REMEDY = (
 def load_digits(config: Config, split: str) -> np.ndarray:
     """Return the digits of a split, resized with Pillow's bilinear filter as in the original.
 
-    MNIST is read from the idx files in config.data_dir, or from TensorFlow Datasets if the folder has none. Train has
+    MNIST is read from the idx file in config.data_dir, or from TensorFlow Datasets if the folder has none. Train has
     the first 55,000 training images, validation the last 5,000 and test the 10,000 test images. (The original trains
     on all 60,000.) The embedded digits are split 70 : 15 : 15 in a fixed random order.
 
@@ -54,15 +54,11 @@ def _embedded(split: str) -> np.ndarray:
 
 def _mnist(data_dir: str, split: str) -> np.ndarray:
     part = "test" if split == "test" else "train"
+    stem, count = _FILES[part]
     folder = os.path.expanduser(data_dir)
-    paths = {}
-    for name, (stem, _) in _FILES.items():
-        candidates = [os.path.join(folder, stem + ending) for ending in _ENDINGS] if folder else []
-        paths[name] = next(filter(os.path.exists, candidates), "")
-    missing = [stem for name, (stem, _) in _FILES.items() if not paths[name]]
-    if len(missing) == 1:
-        raise DataError(f"{folder} has no {missing[0]}-idx3-ubyte(.gz): {_REMEDY}")
-    images = _read_tfds(folder, part) if missing else _read_idx(paths[part], _FILES[part][1])
+    paths = [os.path.join(folder, stem + ending) for ending in _ENDINGS] if folder else []
+    path = next(filter(os.path.exists, paths), "")
+    images = _read_idx(path, count) if path else _read_tfds(folder, part)
     if split == "train":
         return images[:-_VALIDATION_IMAGES]
     return images[-_VALIDATION_IMAGES:] if split == "validation" else images

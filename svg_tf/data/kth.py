@@ -49,10 +49,7 @@ def prepare(config: Config) -> Collection:
     folder = cache.data_folder(config, _EXPECTED)
     paths = find_videos(Path(folder))
     if not paths:
-        raise DataError(
-            f"{folder} and its subfolders contain no files such as person01_boxing_d1_uncomp.avi; set --data_dir to "
-            f"{_EXPECTED}"
-        )
+        raise DataError(f"{folder} has no files such as person01_boxing_d1_uncomp.avi; set --data_dir to {_EXPECTED}")
     ranges = read_sequences(Path(folder)) if config.kth_clips == "trimmed" else None
 
     def cut(video: StoredVideo) -> list[StoredVideo]:
@@ -79,8 +76,7 @@ def read_sequences(folder: Path) -> dict[str, list[tuple[int, int]]]:
     ranges = {}
     for path in folder.rglob(SEQUENCES):
         for name, frames in _LINE.findall(path.read_text(encoding="latin-1")):
-            pairs = re.findall(r"(\d+)\s*-\s*(\d+)", frames)
-            ranges[name] = [(int(first), int(last)) for first, last in pairs]
+            ranges[name] = [(int(first), int(last)) for first, last in re.findall(r"(\d+)\s*-\s*(\d+)", frames)]
     if not ranges:
         raise DataError(
             f"{folder} has no {SEQUENCES} with lines such as 'person01_boxing_d1 frames 1-95, 96-185'; get it from "

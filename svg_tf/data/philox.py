@@ -26,9 +26,8 @@ def random_bits(first: tf.Tensor | int, second: tf.Tensor | int, draws: int) -> 
     words = tf.reshape(words, [-1, 4])  # [B, 4], low and high word of both seed values
     mixed = _philox([words[:, i] for i in range(4)], [tf.constant(word, tf.uint64) for word in _SEED_KEY])
     blocks = -(-draws // 4)
-    counter = tf.range(blocks, dtype=tf.int64)[tf.newaxis]
-    counter = tf.cast(counter, tf.uint64) + tf.zeros_like(mixed[0])[:, tf.newaxis]  # [B, blocks]
-    counters = [counter, tf.zeros_like(counter), *(mixed[i][:, tf.newaxis] + tf.zeros_like(counter) for i in (2, 3))]
+    block = tf.cast(tf.range(blocks, dtype=tf.int64)[tf.newaxis], tf.uint64)  # [1, blocks]
+    counters = [block, tf.zeros_like(block), mixed[2][:, tf.newaxis], mixed[3][:, tf.newaxis]]
     bits = _philox(counters, [mixed[0][:, tf.newaxis], mixed[1][:, tf.newaxis]])
     return tf.cast(tf.reshape(tf.stack(bits, axis=-1), [-1, 4 * blocks])[:, :draws], tf.uint32)
 
@@ -36,14 +35,9 @@ def random_bits(first: tf.Tensor | int, second: tf.Tensor | int, draws: int) -> 
 def _philox(counter: list[tf.Tensor], key: list[tf.Tensor]) -> list[tf.Tensor]:
     """Return four random words for a counter of four words and a key of two, each 32 bits stored in uint64."""
     for _ in range(_ROUNDS):
-        low_0, high_0 = _multiply(counter[0], _MULTIPLIERS[0])
-        low_1, high_1 = _multiply(counter[2], _MULTIPLIERS[1])
-        counter = [high_1 ^ counter[1] ^ key[0], low_1, high_0 ^ counter[3] ^ key[1], low_0]
+        products = [counter[0] * _MULTIPLIERS[0], counter[2] * _MULTIPLIERS[1]]
+        low = [product & _MASK for product in products]
+        high = [tf.bitwise.right_shift(product, tf.constant(32, tf.uint64)) for product in products]
+        counter = [high[1] ^ counter[1] ^ key[0], low[1], high[0] ^ counter[3] ^ key[1], low[0]]
         key = [(word + step) & _MASK for word, step in zip(key, _WEYL, strict=True)]
     return counter
-
-
-def _multiply(word: tf.Tensor, multiplier: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the low and high 32 bits of the product."""
-    product = word * multiplier
-    return product & _MASK, tf.bitwise.right_shift(product, tf.constant(32, tf.uint64))

@@ -61,7 +61,7 @@ class ReflectedMNIST:
         return self._render(np.full(len(motions), index), motions)
 
     def _last_context(self, random: np.random.RandomState, frames: np.ndarray) -> Motion:
-        """Draw the motion out of the last context frame of [n_past, 4], given the pixels of that frame."""
+        """Draw the motion out of the last of the context frames [n_past, 4], given its pixels."""
         if len(frames) == 1:
             return tuple(frames[0].tolist())
         while True:  # ends, because the true motion is one of the possible draws
@@ -78,13 +78,12 @@ class ReflectedMNIST:
 
     def _motions(self, index: int) -> np.ndarray:
         # The random numbers of a clip follow those of the clip before it.
-        for _ in range(len(self._drawn), index + 1):
+        while len(self._drawn) <= index:
             clip = []
             for _ in range(self._config.num_digits):
                 y, x = (self._random.randint(0, self._span + 1) for _ in range(2))
-                frames = self._continue(self._random, (y, x, *self._velocity(self._random)), _FRAMES)
-                clip.append(frames[: self._config.n_eval])
-            self._drawn.append(np.array(clip))
+                clip.append(self._continue(self._random, (y, x, *self._velocity(self._random)), _FRAMES))
+            self._drawn.append(np.array(clip)[:, : self._config.n_eval])
         return self._drawn[index]
 
     def _continue(self, random: np.random.RandomState, motion: Motion, frames: int) -> list[Motion]:

@@ -32,12 +32,7 @@ class Videos(Windows):
 
 
 def prepare(config: Config, retry: bool = False) -> Collection:
-    """Return all usable videos of config.data_dir in natural order of their names, decoding those that are not cached.
-
-    Args:
-        config: fields data_dir, cache_dir, image_width, channels, resize.
-        retry: decode videos again that failed before.
-    """
+    """Return all usable videos of config.data_dir in natural order of their names; see `cache.decode`."""
     folder = cache.data_folder(config, _EXPECTED)
     names = find(folder)
     if not names:

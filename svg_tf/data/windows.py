@@ -191,8 +191,7 @@ def divide(videos: Sequence[StoredVideo], held_out: Sequence[str]) -> dict[str, 
 def _all_windows(starts: np.ndarray, visits: np.ndarray) -> np.ndarray:
     """Return (video, first frame) of every window once, in a fixed random order: int64 [windows, 2].
 
-    Video v has starts[v] windows. As in training, each epoch visits it visits[v] times while it has windows left, so
-    the first windows come from all videos.
+    As in training, each epoch visits video v visits[v] times while it has windows left; it has starts[v] of them.
     """
     random = np.random.RandomState(0)  # NumPy never changes the numbers that RandomState draws
     video = np.repeat(np.arange(len(starts)), starts)
