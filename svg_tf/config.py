@@ -53,17 +53,14 @@ class Config:
     )
     cache_dir: str = _field("", "folder for decoded frames, about 4 KB each; empty: svg_tf_cache in data_dir")
     digits: str = _field(
-        "mnist",
-        "mnist, or embedded: the 8x8 digits in scikit-learn, no download",
-        ("mnist", "embedded"),
-        only="smmnist",
+        "mnist", "mnist, or embedded (8x8 digits of scikit-learn)", ("mnist", "embedded"), only="smmnist"
     )
     num_digits: int = _field(2, "digits per clip of smmnist; 1 to 4", most=4, only="smmnist")
     digit_size: int = _field(32, "height and width of a digit in pixels; less than image_width", only="smmnist")
     max_speed: int = _field(4, "maximum speed of a digit on each axis, in pixels per frame", only="smmnist")
     motion: str = _field(
         "stochastic",
-        "motion of smmnist's digits: stochastic (new velocity at a wall) or deterministic (reflection)",
+        "motion of digits: stochastic (new velocity at a wall) or deterministic (reflection)",
         ("stochastic", "deterministic"),
         only="smmnist",
     )
@@ -75,17 +72,10 @@ class Config:
         only="kth",
     )
     kth_clips: str = _field(
-        "trimmed",
-        "trimmed (the sequences of 00sequences.txt) or whole (all of each video, where persons also leave the frame)",
-        ("trimmed", "whole"),
-        only="kth",
+        "trimmed", "trimmed (as in 00sequences.txt) or whole (the whole videos)", ("trimmed", "whole"), only="kth"
     )
     resize: str = _field(
-        "crop",
-        "how frames of videos become square: crop (scale the shorter side and keep the center) or squash; kth is "
-        "always squashed, as published",
-        ("crop", "squash"),
-        only="videos",
+        "crop", "how frames of videos become square: crop (the center) or squash", ("crop", "squash"), only="videos"
     )
     frame_stride: int = _field(1, "use every n-th frame of kth, bair and videos", only="kth bair videos")
     image_width: int = _field(64, "height and width of a frame in pixels; a power of two, 32 or greater", least=32)
@@ -117,9 +107,7 @@ class Config:
         ("last", "original", "every"),
     )
     recurrence: str = _field(
-        "vector",
-        "vector (as published: code vectors, LSTMs) or conv (8x8 code maps, a convolutional LSTM as frame predictor)",
-        ("vector", "conv"),
+        "vector", "vector (as published: code vectors) or conv (8x8 code maps, convolutional LSTMs)", ("vector", "conv")
     )
     conv_filters: int = _field(32, "channels of each convolutional LSTM layer, with --recurrence=conv")
 
@@ -241,12 +229,12 @@ class Config:
         name, kind, about = field.name, field.type, field.metadata
         value = getattr(self, name)
         if type(value) is not kind and not (kind is float and type(value) is int):
-            raise ConfigError(f"{name} is {_shown(value)}; it must be of type {kind.__name__}.")  # type: ignore[union-attr]
+            raise ConfigError(f"{name} is {value!r:.80}; it must be of type {kind.__name__}.")  # type: ignore[union-attr]
         if about["choices"] and value not in about["choices"]:
-            raise ConfigError(f"{name} is {_shown(value)}; it must be one of {', '.join(about['choices'])}.")
+            raise ConfigError(f"{name} is {value!r:.80}; it must be one of {', '.join(about['choices'])}.")
         least, most = about["least"], about["most"] or _LARGEST
         if kind in (int, float) and not least <= value <= most:
-            raise ConfigError(f"{name} is {_shown(value)}; it must be {least} to {most}.")
+            raise ConfigError(f"{name} is {value!r:.80}; it must be {least} to {most}.")
         if kind is float:
             object.__setattr__(self, name, float(value))
         if about["only"] and value != field.default and self.dataset not in about["only"].split():
@@ -291,8 +279,3 @@ class Config:
                 f"clips span {frames} frames; trajectories of bair have {_BAIR_FRAMES}. Lower n_past, n_future, n_eval "
                 "or frame_stride.",
             )
-
-
-def _shown(value: Any) -> str:
-    """Return repr(value) on one line, shortened for a message."""
-    return " ".join(repr(value).split())[:80]

@@ -29,10 +29,8 @@ def write_text(path: str, text: str) -> None:
 def write_with(path: str, writer: Callable[[str], object]) -> None:
     """Call writer(path of a temporary file) and rename that file to `path`, whose folder is created.
 
-    The temporary file has the extension of `path`. Its lock tells `remove_temporary_files` that it is in use.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; an old file at `path` is unchanged.
+    The temporary file has the extension of `path`. Its lock tells `remove_temporary_files` that it is in use. After an
+    OSError (the disk is full, or the folder cannot be written) an old file at `path` is unchanged.
     """
     folder = os.path.dirname(os.path.abspath(path))
     try:
@@ -69,11 +67,6 @@ def remove_temporary_files(folder: str) -> None:
                 os.remove(path)
 
 
-def is_temporary(name: str) -> bool:
-    """Return whether a file name is that of a temporary file of this module."""
-    return name.startswith(_PREFIX)
-
-
 def flush(path: str) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
@@ -87,8 +80,6 @@ def lock(file: int | IO) -> bool:
     """Lock an open file until it is closed or the process ends; return False if it is locked already."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
+    except OSError as error:  # a file system without locks does not hinder
+        return not isinstance(error, BlockingIOError)
     return True

@@ -10,18 +10,11 @@ _SECONDS = 10.0
 _LINE = "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 
 
-def progress(
-    iterable: Iterable[Any] | None = None,
-    total: float | None = None,
-    desc: str = "progress",
-    unit: str = "it",
-    **options: Any,
-) -> tqdm:
+def progress(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
     """Return `tqdm(iterable, ...)`; where stderr is not a terminal, it prints lines instead of redrawing a bar.
 
     A line shows the count, elapsed and remaining time, and the rate. Loops shorter than ten seconds print nothing.
     """
-    options |= {"total": total, "desc": desc, "unit": unit}
     if sys.stderr.isatty():
         return tqdm(iterable, dynamic_ncols=True, **options)
     options |= {"mininterval": _SECONDS, "miniters": 1, "delay": _SECONDS, "leave": False, "bar_format": _LINE}

@@ -1,7 +1,7 @@
 """Names of the data sets and backbones, and where their code is.
 
 The code is imported on use, because decoders and TensorFlow Datasets take seconds to import. An entry added before a
-`Config` is created becomes a choice of its field; docs/extending.md describes the interface of such code.
+`Config` is created becomes a choice of its field; CONTRIBUTING.md describes the interface of such code.
 """
 
 import importlib

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from svg_tf import presets
 from svg_tf.training import checkpoints
 from svg_tf.training import train as training
 from svg_tf.training.checkpoints import CheckpointError
@@ -48,11 +49,7 @@ def test_a_checkpoint_is_found_by_its_name(saved):
         assert file in checkpoints.load_weights(model, config.run_dir, which)
     checkpoints.save(os.path.join(checkpoints.folder(config.run_dir), checkpoints.BEST), _arrays(model))
     assert checkpoints.load_weights(model, config.run_dir, "best").endswith("best.npz")
-    for which, message in (
-        (7, "step_00000007.npz does not exist"),
-        ("worst", "checkpoint is 'worst'"),
-        ("²", "checkpoint is '²'; it must"),
-    ):
+    for which, message in ((7, "step_00000007.npz does not exist"), ("²", "checkpoint is '²'; it must")):
         with pytest.raises(CheckpointError, match=message):
             checkpoints.load_weights(model, config.run_dir, which)
     with pytest.raises(CheckpointError, match="has no checkpoint yet"):
@@ -82,20 +79,16 @@ def test_a_truncated_latest_checkpoint_gives_way_to_the_one_before(saved, tenth)
     os.truncate(latest, os.path.getsize(latest) * tenth // 10)
     arrays = checkpoints.restore_latest(config.run_dir, checkpoints.named_variables(model, training_state=True))
     assert arrays["model/svg/step"] == int(model.step) == 5
-    assert checkpoints.steps(config.run_dir) == [5] and os.path.exists(f"{latest}.damaged")
 
 
-def test_values_that_are_not_finite_are_not_saved(tmp_path):
-    with pytest.raises(CheckpointError, match="model/x is not finite"):
-        checkpoints.save(str(tmp_path / "step_00000001.npz"), {"model/x": np.array([1.0, np.nan])})
-    assert os.listdir(tmp_path) == []
-
-
-def test_pruning_keeps_the_latest_up_to_the_one_just_written(tmp_path):
-    for step in (200, 400, 500, 600):
-        checkpoints.save(checkpoints.path_of(str(tmp_path), step), {"x": np.zeros(1)})
-    checkpoints.prune(str(tmp_path), keep=1, last=500)
-    assert checkpoints.steps(str(tmp_path)) == [500, 600]
+def test_a_packed_run_generates_the_same_frames_up_to_half_precision(saved, tmp_path, clips):
+    config, model = saved
+    checkpoints.save(os.path.join(checkpoints.folder(config.run_dir), checkpoints.BEST), _arrays(model))
+    presets.pack(config.run_dir, str(tmp_path / "packed"))
+    packed, context = presets.load(str(tmp_path / "packed")), clips(config, frames=3)
+    np.testing.assert_allclose(packed.generate(context, 2, 2), model.generate(context, 2, 2), atol=2e-3)
+    for one, other in zip(packed.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other.astype(np.float16))
 
 
 def _zipped(**members):
@@ -111,7 +104,7 @@ _HUGE = (
 )
 
 
-@pytest.mark.parametrize("data", [b"", b"text" * 99, _zipped(a_txt=b"text"), _zipped(), _zipped(x_npy=_HUGE)])
+@pytest.mark.parametrize("data", [b"", b"text" * 99, _zipped(a_txt=b"text"), _zipped(x_npy=_HUGE)])
 def test_files_that_are_no_checkpoint_are_errors(saved, data):
     config, model = saved
     for step in (5, 10):
@@ -120,32 +113,5 @@ def test_files_that_are_no_checkpoint_are_errors(saved, data):
     with pytest.raises(CheckpointError, match="step_00000010.npz") as error:
         checkpoints.load_weights(model, config.run_dir, "latest")
     assert "allow_pickle" not in str(error.value)
-    with pytest.raises(CheckpointError):  # and neither file is renamed
+    with pytest.raises(CheckpointError):
         checkpoints.restore_latest(config.run_dir, checkpoints.named_variables(model, training_state=True))
-    assert checkpoints.steps(config.run_dir) == [5, 10]
-
-
-def test_changed_and_truncated_bytes_are_errors_or_without_effect(tmp_path):
-    path, rng = str(tmp_path / "a.npz"), np.random.default_rng(0)
-    whole = {"a": rng.standard_normal((20, 30)).astype(np.float32), "step": np.int64(7)}
-    checkpoints.save(path, whole)
-    with open(path, "rb") as file:
-        original = file.read()
-    refused = 0
-    for number in range(150):
-        data = bytearray(original)
-        if number % 3:
-            data[rng.integers(len(data) if number % 2 else 200)] ^= rng.integers(1, 256, dtype=np.uint8)
-        else:
-            del data[rng.integers(len(data)) :]
-        with open(path, "wb") as file:
-            file.write(data)
-        try:
-            arrays = checkpoints.read(path)
-        except CheckpointError as error:
-            assert path in str(error)
-            refused += 1
-        else:
-            for name in whole.keys() & arrays.keys():
-                np.testing.assert_array_equal(arrays[name], whole[name])
-    assert refused > 100

@@ -66,7 +66,6 @@ def test_a_stopped_evaluation_resumes_and_compares_two_models(run_dir):
     [
         (["--run_dir={run}", "--select=mse"], "select"),
         (["--run_dir={run}", "--out={run}/config.json"], "config.json, which is not a folder"),
-        (["--run_dir={run}", "--recalibrate_over=both"], "has no effect without --recalibrate_bn"),
         (["--run_dir={run}", "--compare=nothing"], "'nothing' is neither a preset nor a run folder"),
     ],
 )

@@ -35,20 +35,6 @@ def test_a_log_file_gets_a_line_every_ten_seconds_and_a_last_one(clock, capsys):
     assert lines[0].startswith("read: 10/35 [00:1") and lines[-1].startswith("read: 35/35 [")
 
 
-def test_updates_by_hand_of_a_resumed_loop_and_no_line_twice(clock, capsys):
-    clock(20)
-    with progress(total=23, desc="train", unit="step", initial=20) as bar:
-        for _ in range(3):
-            bar.update()
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.split(" [")[0] for line in lines] == ["train: 21/23", "train: 22/23", "train: 23/23"]
-
-
-def test_a_short_loop_prints_nothing(capsys):
-    assert list(progress(iter("abc"), 3)) == ["a", "b", "c"]
-    assert capsys.readouterr().err == ""
-
-
 def test_a_terminal_gets_one_bar_that_is_redrawn(clock, monkeypatch):
     clock(1)
     terminal = Terminal()

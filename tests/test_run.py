@@ -1,6 +1,5 @@
 """The folder of a run."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -57,17 +56,10 @@ def test_files_of_a_process_that_was_killed_are_removed(small, created):
 
 
 def test_another_folder_is_refused_and_left_alone(small, tmp_path):
-    for name in ("precious.txt", ".temporary-x"):
-        (tmp_path / name).write_text("mine")
+    (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is not empty and holds no run"):
         _open(small(run_dir=str(tmp_path)))
-    assert len(os.listdir(tmp_path)) == 2
-
-
-def test_a_folder_that_cannot_be_created_is_an_error(small, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be written"):
-        _open(small(run_dir=str(tmp_path / "file" / "run")))
+    assert os.listdir(tmp_path) == ["precious.txt"]
 
 
 def test_the_home_folder_is_expanded(small, monkeypatch, tmp_path):
@@ -99,28 +91,12 @@ def test_a_run_that_another_process_trains_is_refused_until_that_process_is_kill
         _open(config)
 
 
-def test_a_file_system_without_locks_does_not_hinder(small, monkeypatch):
-    def refuse(*_):
-        raise OSError(38, "Function not implemented")
-
-    monkeypatch.setattr("svg_tf.files.fcntl.flock", refuse)
-    with run.opened(small()):
-        _open(small())
-
-
-def test_an_error_while_training_unlocks_the_run_and_keeps_its_type(small):
-    with contextlib.suppress(OSError), run.opened(small()):
-        raise OSError(28, os.strerror(28))
-    _open(small())
-
-
 @pytest.mark.parametrize(
     ("capability", "flags", "chosen", "reason"),
     [
         (None, "sse avx512_bf16", "bfloat16", "the CPU has avx512_bf16"),
         (None, "amx_bf16 amx_tile", "bfloat16", "the CPU has amx_bf16"),
         (None, "sse avx2 amx_tile", "off", "the CPU has no bfloat16 units"),
-        (None, None, "off", "the CPU has no bfloat16 units"),
         ((8, 0), "sse", "bfloat16", "the GPU has compute capability 8.0"),
         ((7, 5), "avx512_bf16", "off", "the GPU has compute capability 7.5"),
     ],
@@ -128,9 +104,8 @@ def test_an_error_while_training_unlocks_the_run_and_keeps_its_type(small):
 def test_auto_is_bfloat16_where_the_machine_has_units_for_it(
     small, monkeypatch, caplog, tmp_path, capability, flags, chosen, reason
 ):
-    if flags is not None:
-        (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu {flags}\n")
-    monkeypatch.setattr(run, "_CPU_INFO", str(tmp_path / "cpuinfo"))
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu {flags}\n")
+    monkeypatch.setattr(run, "_CPU_INFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(run.tf.config, "list_physical_devices", lambda _: ["GPU"] if capability else [])
     details = {"compute_capability": capability}
     monkeypatch.setattr(run.tf.config.experimental, "get_device_details", lambda _: details)
@@ -140,9 +115,8 @@ def test_auto_is_bfloat16_where_the_machine_has_units_for_it(
 
 
 @pytest.mark.parametrize("stored", ["off", "bfloat16"])
-def test_auto_keeps_the_number_format_of_a_run_that_began_elsewhere(small, monkeypatch, stored):
+def test_auto_keeps_the_number_format_of_a_run_that_began_elsewhere(small, stored):
     _open(small(mixed_precision=stored))
-    monkeypatch.setattr(run, "_bfloat16_units", lambda: [] if stored == "bfloat16" else ["amx_bf16"])
     config = run.choose_precision(small(mixed_precision="auto"))
     assert config.mixed_precision == stored
     _open(config)

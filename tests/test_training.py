@@ -11,10 +11,9 @@ from conftest import SMALL
 from PIL import Image
 
 from svg_tf.config import Config, ConfigError
-from svg_tf.data.errors import DataError
 from svg_tf.training import checkpoints
 from svg_tf.training import train as training
-from svg_tf.training.callbacks import Saver
+from svg_tf.training.callbacks import Futures
 
 pytestmark = pytest.mark.usefixtures("kept_models")
 
@@ -117,14 +116,6 @@ def test_a_signal_in_the_last_step_of_an_epoch_saves_before_the_validation_which
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_after_the_step_and_its_handler_is_restored(small):
-    config, before = small(), signal.getsignal(signal.SIGINT)
-    stop = _At(5, "on_train_batch_begin", lambda: os.kill(os.getpid(), signal.SIGINT))
-    assert int(training.train(config, callbacks=[stop]).step) == 6 and checkpoints.steps(config.run_dir) == [4, 6]
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-@pytest.mark.slow
 def test_gradient_accumulation_resumes_bit_for_bit_and_float16_too(small, tmp_path):
     changes = {"batch_size": 4, "gradient_accumulation_steps": 2, "mixed_precision": "float16", "warmup_steps": 3}
     whole, cut = (small(run_dir=str(tmp_path / name), checkpoint_every=1, **changes) for name in ("whole", "cut"))
@@ -184,24 +175,11 @@ def test_stock_callbacks_work(small, tmp_path):
 
 
 def test_the_best_checkpoint_is_that_of_the_best_score(small, monkeypatch):
-    config = small(epochs=3)
-    scores = iter([3.0, 1.0, 2.0])
-    with monkeypatch.context() as patch:
-        patch.setattr(Saver, "score", lambda *_: next(scores))
-        training.train(config)
-    assert int(_best(config)["model/svg/step"]) == 8 and _best(config)["progress/best"] == 1.0
-    logs = {"val_loss": 5.0, "val_best_psnr": 20.0}
-    assert Saver(config).score(logs) == 5.0 and Saver(config.replace(best_by="free_running")).score(logs) == -20.0
-
-
-@pytest.mark.slow
-def test_a_longer_run_goes_on_from_a_shorter_one(small, tmp_path):
-    whole = small(run_dir=str(tmp_path / "whole"), epochs=3)
-    training.train(whole)
-    parts = small(run_dir=str(tmp_path / "parts"), epochs=1)
-    training.train(parts)
-    training.train(parts.replace(epochs=3))
-    _assert_same(_latest(whole), _latest(parts))
+    config = small(epochs=3, best_by="free_running")
+    scores = iter([20.0, 22.0, 21.0])
+    monkeypatch.setattr(Futures, "on_epoch_end", lambda *_: _[-1].update(val_best_psnr=next(scores)))
+    training.train(config)
+    assert int(_best(config)["model/svg/step"]) == 8 and _best(config)["progress/best"] == -22.0
 
 
 def test_a_finished_run_is_left_as_it_is_and_another_configuration_refused(whole):
@@ -212,7 +190,7 @@ def test_a_finished_run_is_left_as_it_is_and_another_configuration_refused(whole
         training.train(whole.replace(beta=0.5))
 
 
-def test_a_damaged_latest_checkpoint_is_set_aside_and_the_run_goes_on_with_one_checkpoint_kept(small):
+def test_a_run_with_a_damaged_latest_checkpoint_goes_on_from_the_one_before(small):
     config = small(checkpoint_every=2)
     with pytest.raises(RuntimeError, match="crash"):
         training.train(config, callbacks=[_At(7, "on_train_batch_begin", _crash)])
@@ -221,53 +199,9 @@ def test_a_damaged_latest_checkpoint_is_set_aside_and_the_run_goes_on_with_one_c
         training.train(
             config.replace(keep_checkpoints=1, checkpoint_every=1), callbacks=[_At(5, "on_train_batch_begin", _crash)]
         )
-    names = set(os.listdir(checkpoints.folder(config.run_dir)))
-    assert names == {"best.npz", "step_00000005.npz", "step_00000006.npz.damaged"}
-    assert int(_latest(config)["model/svg/step"]) == 5
-
-
-def _poisoned(monkeypatch, poison):
-    original = training.compiled_model
-
-    def compiled_model(config):
-        model = original(config)
-        poison(model)
-        return model
-
-    monkeypatch.setattr(training, "compiled_model", compiled_model)
-
-
-def _nan_logs(monkeypatch, model, name):
-    step = getattr(model, name)
-    monkeypatch.setattr(
-        model, name, lambda frames: {key: value + np.float32(np.nan) for key, value in step(frames).items()}
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("train_step", "^loss at step 5 .*step_00000004.npz. Use a lower"),
-        ("test_step", "^val_loss at step 8 .* is not finite; the last good checkpoint is .*step_00000004.npz"),
-    ],
-)
-def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoint(small, monkeypatch, name, message):
-    config = small(epochs=3)
-    training.train(config.replace(epochs=1))
-    good = _latest(config)
-    _poisoned(monkeypatch, lambda model: _nan_logs(monkeypatch, model, name))
-    with pytest.raises(training.NonFiniteError, match=message):
-        training.train(config)
-    _assert_same(good, _latest(config))
-
-
-def test_weights_that_are_not_finite_are_not_saved(small, monkeypatch):
-    config = small(checkpoint_every=1)
-    mean = "encoder/head/norm/moving_mean"
-    _poisoned(monkeypatch, lambda model: model.encoder.head.norm.moving_mean.assign(np.full(config.g_dim, np.nan)))
-    with pytest.raises(training.NonFiniteError, match=f"model/svg/{mean} is not finite; the last good"):
-        training.train(config)
-    assert checkpoints.steps(config.run_dir) == []
+    assert checkpoints.steps(config.run_dir) == [5, 6]
+    training.train(config)
+    assert int(_latest(config)["model/svg/step"]) == 8
 
 
 def test_grappler_cannot_reorder_the_sums_of_logged_losses(small):
@@ -281,16 +215,8 @@ def test_grappler_cannot_reorder_the_sums_of_logged_losses(small):
         assert len(ensured) == len(model.metrics) == 3
 
 
-def test_a_dry_run_trains_two_steps_prints_the_peak_and_writes_nothing(small):
-    config = small()
+def test_a_dry_run_trains_two_steps_without_data_prints_the_peak_and_writes_nothing(small):
+    config = small(digits="mnist", data_dir="nowhere")
     text = training.dry_run(config)
-    assert "batch: uint8 [2, 7, 32, 32, 1], values 0 to" in text and "MiB" in text
+    assert "MiB" in text
     assert "first step: " in text and "total" in text and not os.path.exists(config.run_dir)
-
-
-def test_a_dry_run_needs_no_data(small, monkeypatch):
-    def make_dataset(*_):
-        raise DataError("nothing is there")
-
-    monkeypatch.setattr(training, "make_dataset", make_dataset)
-    assert "no data: nothing is there" in training.dry_run(small())

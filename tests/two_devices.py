@@ -29,9 +29,10 @@ def train_steps(config: Config) -> dict[str, np.ndarray]:
             variable.assign(rng.standard_normal(variable.shape) / np.sqrt(np.prod(variable.shape[:-1])))
     variables = checkpoints.named_variables(model, training_state=True)
     train_step = loop.on_all_replicas(model, model.train_step)
-    batches, found = iter(training._batches(config, strategy, "train")), {}
+    parts, found = config.gradient_accumulation_steps, {}
+    batches = iter(training._batches(config.replace(batch_size=config.batch_size // parts), strategy, "train"))
     for step in range(1, STEPS + 1):
-        for _ in range(config.gradient_accumulation_steps):
+        for _ in range(parts):
             losses = train_step(batches)
         found |= {f"loss {step}/{name}": value for name, value in losses.items()}
         if step in (1, STEPS):
@@ -41,7 +42,7 @@ def train_steps(config: Config) -> dict[str, np.ndarray]:
             found[f"copies/{name}"] = np.stack(strategy.experimental_local_results(variable.value))
     test_step = loop.on_all_replicas(model, model.test_step)
     validation, called = training._batches(config, strategy, "validation"), keras.callbacks.CallbackList(model=model)
-    losses = loop.validate(model, test_step, validation, config.validation_steps, called)
+    losses = loop._validate(model, test_step, validation, config.validation_steps, called)
     return found | {f"validation/{name}": value for name, value in losses.items()}
 
 

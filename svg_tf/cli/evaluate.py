@@ -9,7 +9,6 @@ from absl import flags
 from svg_tf import presets
 from svg_tf.cli import flags as config_flags
 from svg_tf.cli import run_flags
-from svg_tf.config import ConfigError
 from svg_tf.evaluation import protocols
 
 _PROTOCOL = flags.DEFINE_enum(
@@ -23,10 +22,7 @@ _COMPARE = flags.DEFINE_string(
     "compare", "", "run folder or preset to score on the same clips, for the same tables and report; empty: none"
 )
 _N_CLIPS = flags.DEFINE_integer(
-    "n_clips",
-    0,
-    "test clips to score, the first of the test set; 0: all of the protocol (run: 1,000, or all if there are fewer)",
-    lower_bound=0,
+    "n_clips", 0, "test clips to score, the first ones; 0: all of the protocol (run: 1,000 at most)", lower_bound=0
 )
 _N_SAMPLES = flags.DEFINE_integer("n_samples", 100, "futures per clip, N", lower_bound=1, upper_bound=4096)
 _SELECT = flags.DEFINE_enum(
@@ -39,16 +35,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "seed of the futures", lower_bound=0, up
 _LPIPS = flags.DEFINE_string("lpips_weights", "", "folder with the published weights of LPIPS; empty: no LPIPS")
 _FVD = flags.DEFINE_string("fvd_weights", "", "folder of FVD's network, I3D; empty: no FVD")
 _RECALIBRATE = flags.DEFINE_integer(
-    "recalibrate_bn",
-    0,
-    "training batches to re-estimate the batch normalisation statistics from; 0: statistics of the training",
-    lower_bound=0,
-)
-_RECALIBRATE_OVER = flags.DEFINE_enum(
-    "recalibrate_over",
-    "clips",
-    ("clips", "rollouts", "both"),
-    "frames for --recalibrate_bn: true ones (clips), predicted ones (rollouts), or both",
+    "recalibrate_bn", 0, "training batches to re-estimate the batch statistics from; 0: keep them", lower_bound=0
 )
 _OUT = flags.DEFINE_string("out", "", "folder to write to; empty: RUN_DIR/evaluation")
 
@@ -58,19 +45,12 @@ def run() -> None:
     config = run_flags.config()
     folder = run_flags.folder_to_write(_OUT.value, "evaluation")
     protocols.resolve(_PROTOCOL.value, config)
-    if _RECALIBRATE_OVER.value != "clips" and not _RECALIBRATE.value:
-        raise ConfigError(f"--recalibrate_over={_RECALIBRATE_OVER.value} has no effect without --recalibrate_bn.")
-    other = None
-    if _COMPARE.value:
-        try:
-            other = presets.load_config(_COMPARE.value)
-        except ValueError as error:
-            raise ConfigError(f"--compare: {error}") from None
+    other = presets.load_config(_COMPARE.value) if _COMPARE.value else None
     from svg_tf import report  # TensorFlow takes seconds to import: a bad flag fails before
     from svg_tf.evaluation.evaluate import Options, evaluate
 
     options = Options(
-        checkpoint=run_flags.checkpoint(),
+        checkpoint=run_flags.CHECKPOINT.value,
         protocol=_PROTOCOL.value,
         n_clips=_N_CLIPS.value,
         n_samples=_N_SAMPLES.value,
@@ -79,7 +59,6 @@ def run() -> None:
         lpips_weights=_LPIPS.value,
         fvd_weights=_FVD.value,
         recalibrate_bn=_RECALIBRATE.value,
-        recalibrate_over=_RECALIBRATE_OVER.value,
         command=config_flags.command_line(),
     )
     compared = None

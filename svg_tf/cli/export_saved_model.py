@@ -40,7 +40,7 @@ def run() -> None:
         max_samples=_MAX_SAMPLES.value,
         max_frames=_MAX_FRAMES.value or signatures.default_max_frames(model),
     )
-    origin = f"{os.path.basename(os.path.normpath(config.run_dir))}, {run_flags.checkpoint()}"
+    origin = f"{os.path.basename(os.path.normpath(config.run_dir))}, {run_flags.CHECKPOINT.value}"
     folder = exporting.export(model, base, limits, version=version, origin=origin)
     print(f"wrote {folder}: {limits.n_samples} futures of {limits.horizon} frames by default,")
     print(f"  at most {limits.max_samples} futures and {limits.max_frames} frames a request")

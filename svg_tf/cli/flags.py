@@ -1,12 +1,7 @@
 """Command-line flags for the fields of Config, and the frame that every command runs in.
 
-Each command is one module `svg_tf/cli/X.py`:
-
-- its docstring says what the command does and shows one call; `--help` prints it,
-- its flags are defined when it is imported, so a process imports one command only,
-- `run()` does the work; it checks the flags first and imports TensorFlow late, so that a bad flag fails at once.
-
-`main.main` imports the module and calls `flags.run(module.run)`.
+`main.main` imports the module of one command, which defines its flags, and calls `flags.run(module.run)`. The module's
+docstring is the text of `--help`. `run()` checks the flags before it imports TensorFlow, so that a bad flag fails fast.
 """
 
 import dataclasses
@@ -53,11 +48,7 @@ def define_config_flags() -> None:
 
 
 def config_from_flags() -> Config:
-    """Return the configuration given by the flags.
-
-    Raises:
-        ConfigError: a value is out of range, or two values do not fit together.
-    """
+    """Return the configuration given by the flags. Raises ConfigError if a value is out of range, or two do not fit."""
     return Config(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(Config)})  # type: ignore[arg-type]
 
 

@@ -39,8 +39,6 @@ def run() -> None:
     )
     print(f"wrote {run_dir} with a checkpoint of step 0. Generate futures, or continue training:")
     print(f"  {shlex.join(['svg-tf', 'generate', f'--run_dir={run_dir}'])}")
-    different = [
-        field.name for field in dataclasses.fields(Config) if getattr(plan.config, field.name) != field.default
-    ]
-    words = [f"--{name}={getattr(plan.config, name)}" for name in different]
+    values = {field.name: (getattr(plan.config, field.name), field.default) for field in dataclasses.fields(Config)}
+    words = [f"--{name}={value}" for name, (value, default) in values.items() if value != default]
     print(f"  {shlex.join(['svg-tf', 'train', *words])}")

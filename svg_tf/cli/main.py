@@ -7,7 +7,7 @@ from svg_tf.cli import flags
 
 COMMANDS = [
     *("train", "generate", "evaluate", "uncertainty", "prepare-data", "import-torch", "export-torch"),
-    *("export-saved-model", "export-tflite", "export-playground", "serve-client", "recipe"),
+    *("export-saved-model", "export-tflite", "export-playground", "serve-client"),
 ]
 _USAGE = f"""usage: svg-tf COMMAND [--flag=value ...]
 
@@ -26,20 +26,7 @@ def main(name: str | None = None) -> None:
     sys.argv = [f"svg-tf {name}", *arguments]  # the program's name in --help and in reports
     if name in ("--help", "-h", "help"):
         print(_USAGE)
-    elif name == "recipe":
-        _print_recipe(arguments)
     elif name in COMMANDS:
         flags.run(importlib.import_module(f"svg_tf.cli.{name.replace('-', '_')}").run)
     else:
         sys.exit(f"error: {name!r} is not a command; the commands are {', '.join(COMMANDS)}")
-
-
-def _print_recipe(arguments: list[str]) -> None:
-    """Print the path of the named flag file that ships with the package, or all names."""
-    names = sorted(file.stem for file in flags.RECIPES.glob("*.flags"))
-    if arguments in ([], ["--help"], ["-h"]):
-        print(f"usage: svg-tf recipe NAME\nrecipes: {', '.join(names)}\nuse: svg-tf train --flagfile=NAME.flags")
-    elif len(arguments) == 1 and arguments[0] in names:
-        print(flags.RECIPES / f"{arguments[0]}.flags")
-    else:
-        sys.exit(f"error: {' '.join(arguments)!r} is not a recipe; the recipes are {', '.join(names)}")

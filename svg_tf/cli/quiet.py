@@ -7,7 +7,6 @@ import importlib.abc
 import importlib.util
 import os
 import sys
-import tempfile
 
 
 def silence_tensorflow() -> None:
@@ -18,7 +17,7 @@ def silence_tensorflow() -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Imports the package `tensorflow` with messages in a temporary file, which is printed after an error."""
+    """Imports the package `tensorflow` and discards what it writes to file descriptor 2."""
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname != "tensorflow":
@@ -32,18 +31,14 @@ class _Finder(importlib.abc.MetaPathFinder):
         def execute_quietly(module):
             sys.stderr.flush()
             terminal = os.dup(2)
-            with tempfile.TemporaryFile() as messages:
-                os.dup2(messages.fileno(), 2)
-                try:
-                    execute(module)
-                    module.config.list_physical_devices()  # CUDA reports a missing driver here
-                except BaseException:
-                    messages.seek(0)
-                    os.write(terminal, messages.read())
-                    raise
-                finally:
-                    os.dup2(terminal, 2)
-                    os.close(terminal)
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            try:
+                execute(module)
+                module.config.list_physical_devices()  # CUDA reports a missing driver here
+            finally:
+                os.dup2(terminal, 2)
+                os.close(terminal)
 
         spec.loader.exec_module = execute_quietly  # type: ignore[method-assign]
         return spec

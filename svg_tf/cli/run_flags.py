@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _RUN_DIR = flags.DEFINE_string("run_dir", "", "folder of the run; empty: --preset names the model")
 _PRESET = flags.DEFINE_string("preset", "", "name of a model that ships with svg_tf; empty: --run_dir names the model")
-_CHECKPOINT = flags.DEFINE_string(
+CHECKPOINT = flags.DEFINE_string(
     "checkpoint", "best", "checkpoint of the run: best (lowest validation loss), latest, or the number of a step"
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data, if it has moved since the training")
@@ -21,47 +21,24 @@ _CACHE_DIR = flags.DEFINE_string("cache_dir", None, "folder of the decoded data,
 
 
 def config() -> Config:
-    """Return the configuration of the run or preset, with --data_dir and --cache_dir applied.
-
-    Raises:
-        ConfigError: not exactly one of --run_dir and --preset is given, there is no such run or preset, or --checkpoint
-            is malformed.
-    """
+    """Return the configuration of the run or preset, with --data_dir and --cache_dir applied."""
     if bool(_RUN_DIR.value) == bool(_PRESET.value):
         raise ConfigError("give either --run_dir=FOLDER or --preset=NAME")
-    checkpoint()
     found = presets.load_config(_PRESET.value) if _PRESET.value else Config.load(_RUN_DIR.value)
     moved = {"run_dir": _default_folder(), "data_dir": _DATA_DIR.value, "cache_dir": _CACHE_DIR.value}
     return found.replace(**{name: folder for name, folder in moved.items() if folder is not None})
 
 
-def checkpoint() -> str:
-    """Return the checkpoint to use: best, latest or the number of a step, in ASCII digits."""
-    name = _CHECKPOINT.value
-    if name not in ("best", "latest") and not (name.isascii() and name.isdigit()):
-        raise ConfigError(f"--checkpoint is {name!r}; it must be best, latest or the number of a step")
-    return name
-
-
 def load() -> tuple[Config, "SVG"]:
-    """Return the configuration and the trained model. This imports TensorFlow.
-
-    Raises:
-        ConfigError: see `config`.
-        CheckpointError: the checkpoint does not exist or cannot be read.
-    """
+    """Return the configuration and the trained model. This imports TensorFlow."""
     found = config()
     from svg_tf.training.run import load_model
 
-    return found, presets.load(_PRESET.value) if _PRESET.value else load_model(found, checkpoint())
+    return found, presets.load(_PRESET.value) if _PRESET.value else load_model(found, CHECKPOINT.value)
 
 
 def folder_to_write(out: str, *default: str) -> str:
-    """Return the folder `out` or, if that is empty, this folder inside the run's: `runs/PRESET` for a preset.
-
-    Raises:
-        ConfigError: the path exists and is not a folder.
-    """
+    """Return the folder `out` or, if that is empty, this folder inside the run's: `runs/PRESET` for a preset."""
     folder = os.path.expanduser(out) or os.path.join(_default_folder(), *default)
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise ConfigError(f"--out is {folder}, which is not a folder")

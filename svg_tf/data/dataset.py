@@ -31,8 +31,7 @@ def make_dataset(
         n_clips: total number of clips; the last batch may be smaller. Default: infinite for train, validation_steps
             batches for validation, 1,000 clips for test. A test split that has fewer clips ends with them.
         context: the input pipeline of one process out of several that share each batch between R replicas. The process
-            gets only the clips of its own replicas, one batch of B / R clips per replica; each replica takes its share
-            of each of the config.gradient_accumulation_steps micro-batches. Default: whole batches.
+            gets only the clips of its own replicas, one batch of B / R clips per replica. Default: whole batches.
 
     Raises:
         DataError: the split is unknown, or data is missing or damaged.
@@ -47,7 +46,11 @@ def make_dataset(
     whole = n_clips is None or n_clips % config.batch_size == 0
     batches = indices.batch(config.batch_size, drop_remainder=whole)  # int64 [B]
     if context is not None and context.num_replicas_in_sync > 1:
-        batches = batches.map(lambda batch: _local_shares(batch, config, context)).unbatch()  # int64 [B / R]
+        replicas = context.num_replicas_in_sync
+        local = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+        batches = batches.map(lambda batch: tf.reshape(batch, [replicas, -1])[first : first + local])
+        batches = batches.unbatch()  # int64 [B / R]
     return batches.map(source.frames, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
@@ -62,12 +65,3 @@ def count_test_clips(source: Any, n_clips: int | None = None) -> int:
     """Return the number of test clips: n_clips, by default 1,000, or all of a source that has fewer distinct ones."""
     wanted = n_clips or TEST_CLIPS
     return min(wanted, getattr(source, "test_clips", wanted))
-
-
-def _local_shares(batch: tf.Tensor, config: Config, context: tf.distribute.InputContext) -> tf.Tensor:
-    """Return the clips of the local replicas: indices int64 [B] -> [local replicas, B / R]."""
-    replicas = context.num_replicas_in_sync
-    shares = tf.transpose(tf.reshape(batch, [config.gradient_accumulation_steps, replicas, -1]), [1, 0, 2])
-    local = replicas // context.num_input_pipelines
-    first = context.input_pipeline_id * local
-    return tf.reshape(shares, [replicas, config.batch_size // replicas])[first : first + local]

@@ -45,7 +45,6 @@ class Options(NamedTuple):
     lpips_weights: str = ""
     fvd_weights: str = ""
     recalibrate_bn: int = 0
-    recalibrate_over: str = "clips"
     command: str = ""
 
 
@@ -55,14 +54,8 @@ def evaluate(
     """Score the test clips of a run, write the tables (see `results.write`) and return the content of metrics.json.
 
     Scores are saved in folder/scores after each batch of clips. The same call resumes an interrupted one and gives the
-    same numbers to the last bit.
-
-    Args:
-        config: of the run.
-        options: what to evaluate.
-        folder: folder to write to.
-        model: the trained model; by default the checkpoint of the run.
-        compared: result of this function for another model, whose rows are added to the tables.
+    same numbers to the last bit. Without a model, the checkpoint of the run is loaded. compared is the result of this
+    function for another model, whose rows are added to the tables.
 
     Raises:
         ConfigError: options that cannot work.
@@ -74,16 +67,22 @@ def evaluate(
     model = _with_context(model or load_model(config, options.checkpoint), setting.config.n_past)
     recalibration = None
     if options.recalibrate_bn:
-        recalibration = recalibrate(model, setting.config, options.recalibrate_bn, options.recalibrate_over)
+        recalibrate(model, setting.config, options.recalibrate_bn)
+        recalibration = {"batches": options.recalibrate_bn}
     clips = scoring.TestClips(setting, options.n_clips)
     metrics, features, missing = _metrics(options, setting.config, clips.count)
-    mean, no_mean = None, []
+    mean, notes = None, []
     try:
         mean = scoring.training_mean(config)
     except DataError as error:
-        no_mean = [f"There is no training mean: {error}"]
-    of_frames = [metric for metric in metrics if metric.measure]
-    scorer = scoring.Scorer(model, clips, of_frames, options.seed, options.n_samples, mean, features)
+        notes.append(f"There is no training mean: {error}")
+    if not model.has_latent:
+        notes.append("The model has no latent variable: all samples of a clip are equal, so one is drawn.")
+    if clips.count == 1:
+        notes.append("One clip was scored, so there is no confidence interval.")
+    if clips.count < options.n_clips:
+        notes.append(f"The test set has {clips.count:,} clips, fewer than --n_clips={options.n_clips}.")
+    scorer = scoring.Scorer(model, clips, metrics, options.seed, options.n_samples, mean, features)
     data = _digest(clips[[0]])
     key = {
         **{name: value for name, value in dataclasses.asdict(setting.config).items() if name not in _FOLDERS},
@@ -114,20 +113,22 @@ def evaluate(
         "machine": _machine(),
         "protocol": _protocol(setting, options, clips.count),
         "recalibration": recalibration,
-        "notes": [*_notes(model, options, clips.count), *no_mean],
+        "notes": notes,
         "not_computed": missing,
     }
     return results.write(folder, facts, metrics, scorer, scores, compared)
 
 
 def _scored(scorer: scoring.Scorer, n_clips: int, folder: str) -> dict[str, np.ndarray]:
-    """Return the scores of the clips. Those of a batch are read from its file in the folder, or computed and saved."""
+    """Return the scores of the clips. A batch is read from its file in the folder, or computed and saved there."""
     batches: list[dict[str, np.ndarray]] = []
     with progress(total=n_clips, unit="clip", desc="evaluate") as bar:
         try:
             for first in range(0, n_clips, scorer.batch):
                 path, count = os.path.join(folder, f"{first:06d}.npz"), min(scorer.batch, n_clips - first)
-                batch = _read(path)
+                batch: dict[str, np.ndarray] = {}
+                with contextlib.suppress(OSError, ValueError, EOFError, zipfile.BadZipFile), np.load(path) as file:
+                    batch = dict(file)
                 if len(batch.get("model/mse", ())) < count:
                     batch = scorer(first)
                     files.write_with(path, functools.partial(np.savez, **batch))  # type: ignore[arg-type]
@@ -138,26 +139,6 @@ def _scored(scorer: scoring.Scorer, n_clips: int, folder: str) -> dict[str, np.n
                 raise KeyboardInterrupt(f"{bar.n} of {n_clips} clips are scored") from None
             raise
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-
-
-def _read(path: str) -> dict[str, np.ndarray]:
-    """Return the arrays of a file; none if it is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return {}
-
-
-def _notes(model: SVG, options: Options, n_clips: int) -> list[str]:
-    notes = []
-    if not model.has_latent:
-        notes.append("The model has no latent variable: all samples of a clip are equal, so one is drawn.")
-    if n_clips == 1:
-        notes.append("One clip was scored, so there is no confidence interval.")
-    if n_clips < options.n_clips:
-        notes.append(f"The test set has {n_clips:,} clips, fewer than --n_clips={options.n_clips}.")
-    return notes
 
 
 def _with_context(model: SVG, n_past: int) -> SVG:
@@ -171,26 +152,26 @@ def _with_context(model: SVG, n_past: int) -> SVG:
 
 def _metrics(options: Options, config: Config, n_clips: int) -> tuple[list[Metric], Any, list[dict[str, str]]]:
     """Return the metrics to compute, the network of FVD or None, and the missing metrics with reasons."""
-    metrics, features, missing = list(definitions.METRICS), None, {}
+    metrics, features, missing = list(definitions.METRICS), None, []
     if config.dataset == "smmnist":
         try:
             identity = DigitIdentity(config)
             metrics.append(Metric("identity", "Digit kept", "", "higher", identity.definition, identity.measure))
         except DataError as error:
-            missing["identity"] = ("Digit kept", str(error))
+            missing.append({"name": "identity", "title": "Digit kept", "reason": str(error)})
     if options.lpips_weights:
         lpips = Lpips(options.lpips_weights)
         metrics.append(Metric("lpips", "LPIPS", "", "lower", lpips.definition, lpips.measure))
     else:
-        missing["lpips"] = ("LPIPS", "set --lpips_weights")
+        missing.append({"name": "lpips", "title": "LPIPS", "reason": "set --lpips_weights"})
     if options.fvd_weights and n_clips > 1:
         features = VideoFeatures(options.fvd_weights)
         definition = f"{features.definition} Between the true videos and one sample of each clip, the first."
         metrics.append(Metric("fvd", "FVD", "", "lower", definition))
     else:
-        missing["fvd"] = ("FVD", "it needs two clips" if options.fvd_weights else "set --fvd_weights")
-    reasons = [{"name": name, "title": title, "reason": reason} for name, (title, reason) in missing.items()]
-    return metrics, features, reasons
+        reason = "it needs two clips" if options.fvd_weights else "set --fvd_weights"
+        missing.append({"name": "fvd", "title": "FVD", "reason": reason})
+    return metrics, features, missing
 
 
 def _protocol(setting: Setting, options: Options, n_clips: int) -> dict[str, Any]:
@@ -204,9 +185,8 @@ def _protocol(setting: Setting, options: Options, n_clips: int) -> dict[str, Any
             deviations.append("One metric chooses the best sample; in the protocol each metric chooses its own.")
         if options.recalibrate_bn:
             deviations.append("The statistics of batch normalisation were re-estimated after training.")
-    facts = {name: getattr(setting, name) for name in ("name", "description", "n_clips")}
-    published = list(setting.published)
-    return {**facts, "dataset": setting.config.dataset, "published": published, "deviations": deviations}
+    facts = {name: getattr(setting, name) for name in ("name", "description", "n_clips", "published")}
+    return {**facts, "dataset": setting.config.dataset, "deviations": deviations}
 
 
 def _digest(*arrays: np.ndarray) -> str:

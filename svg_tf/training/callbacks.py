@@ -9,12 +9,12 @@ import time
 import keras
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from svg_tf import files, noise, rollout, visualization
 from svg_tf.config import Config
 from svg_tf.metrics.psnr import psnr
 from svg_tf.models.svg import SVG
-from svg_tf.progress import progress
 from svg_tf.training import checkpoints, distribution
 from svg_tf.visualization import Row
 
@@ -26,10 +26,11 @@ class NonFiniteError(ArithmeticError):
     """A loss or a weight is not finite; the message names the last good checkpoint."""
 
     def __init__(self, config: Config, what: str):
-        saved = [checkpoints.path_of(config.run_dir, step) for step in checkpoints.steps(config.run_dir)]
+        saved = checkpoints.steps(config.run_dir)
+        last = checkpoints.path_of(config.run_dir, saved[-1]) if saved else "missing"
         super().__init__(
-            f"{what} is not finite; the last good checkpoint is {saved[-1] if saved else 'missing'}. Use a lower "
-            "--learning_rate or a --clip_norm in a new --run_dir."
+            f"{what} is not finite; the last good checkpoint is {last}. Use a lower --learning_rate or a --clip_norm "
+            "in a new --run_dir."
         )
 
 
@@ -47,15 +48,14 @@ class RunCallback(keras.callbacks.Callback):
 
 
 class Futures(RunCallback):
-    """Draw futures of a few fixed validation clips after each epoch, score them and show some.
+    """Draw futures of a few validation clips, uint8 [B, T, H, W, C], after each epoch, score them and show some.
 
     Adds val_best_psnr and val_mean_psnr to the logs of the epoch, for the callbacks after this one: the PSNR of the
-    best and of an average future. The loss is teacher-forced and does not see how futures drift. The pictures go to
-    samples/epoch_0001.gif and .png; TensorBoard gets the latter.
+    best and of an average future. The loss is teacher-forced and does not see how futures drift. With a writer, the
+    pictures go to samples/epoch_0001.gif and .png and to TensorBoard.
     """
 
     def __init__(self, config: Config, clips: np.ndarray, writer: tf.summary.SummaryWriter | None = None):
-        """clips: of the validation, uint8 [B, T, H, W, C]; writer: of TensorBoard, None to draw no pictures."""
         super().__init__(config)
         self._clips, self._writer = clips[:_SCORED_CLIPS], writer
 
@@ -66,18 +66,18 @@ class Futures(RunCallback):
         truth = self._clips[:, np.newaxis, n_past:] / np.float32(255)  # [B, 1, T, H, W, C]
         scores = np.mean(psnr(truth, futures).numpy(), axis=2, dtype=np.float64)  # [B, S]
         logs.update(val_best_psnr=float(scores.max(axis=1).mean()), val_mean_psnr=float(scores.mean()))
-        if self._writer is None:
+        writer, clips = self._writer, []
+        if writer is None:
             return
-        clips = []
         for clip, samples in zip(self._clips[:_SHOWN_CLIPS], futures, strict=False):
-            drawn = [np.concatenate([clip[:n_past] / np.float32(255), sample]) for sample in samples]
-            rows = [Row(f"Sample {number}", frames, "prediction") for number, frames in enumerate(drawn, start=1)]
-            clips.append([Row("Truth", clip, "truth"), *rows])
+            clips.append([Row("Truth", clip, "truth")])
+            for number, sample in enumerate(samples, start=1):
+                clips[-1].append(Row(f"Sample {number}", np.concatenate([clip[:n_past] / np.float32(255), sample])))
         base = os.path.join(self.config.run_dir, "samples", f"epoch_{epoch + 1:04d}")
         strip = visualization.strip(clips[0], n_past)
         visualization.write_gif(f"{base}.gif", visualization.animation(clips, n_past))
         visualization.write_png(f"{base}.png", strip)
-        with self._writer.as_default(step=self.step):
+        with writer.as_default(step=self.step):
             tf.summary.image("futures", np.asarray(strip.convert("RGB"))[np.newaxis])
 
 
@@ -89,33 +89,28 @@ class FiniteLoss(RunCallback):
     """
 
     def on_train_batch_end(self, batch, logs=None):
-        self._check(logs, "loss")
+        self._check(logs)
         if float(getattr(self.model.optimizer, "dynamic_scale", 1.0)) < 1.0:
             raise NonFiniteError(self.config, f"the gradient in float16 at step {self.step}")
 
     def on_epoch_end(self, epoch, logs=None):
-        self._check(logs, "val_loss")
+        self._check(logs)
 
-    def _check(self, logs: dict[str, float], name: str) -> None:
-        if not math.isfinite(logs[name]):
-            values = ", ".join(f"{key} {value}" for key, value in logs.items())
-            raise NonFiniteError(self.config, f"{name} at step {self.step} ({values})")
+    def _check(self, logs: dict[str, float]) -> None:
+        for name, value in logs.items():
+            if not math.isfinite(value):
+                raise NonFiniteError(self.config, f"{name} at step {self.step}")
 
 
 class Saver(RunCallback):
-    """Save checkpoints every checkpoint_every steps, at the end of each epoch, and the best one; stop on a signal.
-
-    Attributes:
-        stop_requested: this process received SIGINT or SIGTERM.
-        stopped: a process of the run received one, and the training ended after a checkpoint.
-        validation_due: the epoch of the checkpoint still needs its validation.
-        best: the lowest validation score so far.
-    """
+    """Save checkpoints every checkpoint_every steps, at the end of each epoch, and the best one; stop on a signal."""
 
     def __init__(self, config: Config):
         super().__init__(config)
-        self.stop_requested = self.stopped = self.validation_due = False
-        self.best = math.inf
+        self.stop_requested = False  # by a signal to this process
+        self.stopped = False  # by a signal to any process of the run
+        self.validation_due = False  # after the last step of an epoch
+        self.best = math.inf  # the lowest validation score so far
 
     def restore(self, model: SVG) -> bool:
         """Continue from the latest checkpoint of the run; return False if there is none."""
@@ -127,10 +122,6 @@ class Saver(RunCallback):
         self.validation_due = bool(arrays.get("progress/validation_due", False))
         return True
 
-    def score(self, logs: dict[str, float]) -> float:
-        """Return the number by which the best checkpoint is chosen; lower is better."""
-        return logs["val_loss"] if self.config.best_by == "val_loss" else -logs["val_best_psnr"]
-
     def on_train_batch_end(self, batch, logs=None):
         self._agree_to_stop()
         self.validation_due = self.step % self.config.steps_per_epoch == 0
@@ -139,9 +130,10 @@ class Saver(RunCallback):
             self._save(best=False)
 
     def on_epoch_end(self, epoch, logs=None):
-        score, before = self.score(logs), self.best
-        self.validation_due, self.best = False, min(score, before)
-        self._save(best=score < before)
+        score = logs["val_loss"] if self.config.best_by == "val_loss" else -logs["val_best_psnr"]
+        improved, self.validation_due = score < self.best, False
+        self.best = min(score, self.best)
+        self._save(best=improved)
         self._agree_to_stop()
 
     def _agree_to_stop(self) -> None:
@@ -152,26 +144,25 @@ class Saver(RunCallback):
     def _save(self, best: bool) -> None:
         variables = checkpoints.named_variables(self.model, training_state=True)
         arrays = {name: variable.numpy() for name, variable in variables.items()}  # metrics need all processes
-        if not distribution.is_chief(self.model.distribute_strategy):
+        if not self.model.distribute_strategy.extended.should_checkpoint:  # the chief does
             return
         arrays["progress/validation_due"] = np.bool_(self.validation_due)
         if math.isfinite(self.best):  # after the first validation
             arrays["progress/best"] = np.float64(self.best)
+        for name, array in arrays.items():
+            if not np.all(np.isfinite(array)):
+                raise NonFiniteError(self.config, name)
         run_dir, step = self.config.run_dir, self.step
-        try:
-            if best:
-                checkpoints.save(os.path.join(checkpoints.folder(run_dir), checkpoints.BEST), arrays)
-            checkpoints.save(checkpoints.path_of(run_dir, step), arrays)
-        except checkpoints.CheckpointError as error:
-            raise NonFiniteError(self.config, str(error).split(" is not finite")[0]) from None
+        if best:
+            checkpoints.save(os.path.join(checkpoints.folder(run_dir), checkpoints.BEST), arrays)
+        checkpoints.save(checkpoints.path_of(run_dir, step), arrays)
         checkpoints.prune(run_dir, self.config.keep_checkpoints, step)
 
 
 class EpochLog(RunCallback):
     """Write losses, scores, learning rate, beta and speed of each epoch to logs/epochs.csv and TensorBoard.
 
-    Learning rate and beta are those of the next update, as in Keras' own callbacks. Replaces
-    `keras.callbacks.CSVLogger`, which repeats the rows of epochs that are repeated after a crash.
+    Replaces `keras.callbacks.CSVLogger`, which repeats the rows of epochs that are repeated after a crash.
     """
 
     def __init__(self, config: Config, first_step: int, writer: tf.summary.SummaryWriter):
@@ -211,30 +202,23 @@ class EpochLog(RunCallback):
 
 
 class Progress(RunCallback):
-    """Show one bar over the whole run, and print the mean losses after each epoch."""
+    """Show the steps of the whole run in a bar, and print the mean losses after each epoch."""
 
-    def __init__(self, config: Config, first_step: int, began: float):
-        """began: `time.monotonic()` when the program started."""
+    def __init__(self, config: Config, bar: tqdm, began: float):
         super().__init__(config)
-        self._began: float | None = began
-        self._bar = progress(total=config.total_steps, initial=first_step, unit="step", desc="train")
+        self._bar, self._began = bar, began
 
     def on_epoch_begin(self, epoch, logs=None):
         self._bar.set_description_str(f"epoch {epoch + 1}/{self.config.epochs}", refresh=False)
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._began is not None:
+        if self._bar.n == self._bar.initial:
             self._bar.write(f"first step after {time.monotonic() - self._began:.1f} s")
-            self._began = None
         self._bar.set_postfix_str(_losses(logs), refresh=False)
         self._bar.update()
 
     def on_epoch_end(self, epoch, logs=None):
         self._bar.write(f"epoch {epoch + 1}/{self.config.epochs}: {_losses(logs)}")
-
-    def close(self) -> None:
-        """Leave the bar as it is."""
-        self._bar.close()
 
 
 def _losses(logs: dict[str, float]) -> str:

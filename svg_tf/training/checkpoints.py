@@ -1,10 +1,8 @@
-"""Checkpoints of a run: NumPy archives with the arrays by name, written atomically.
+"""Checkpoints of a run: NumPy archives with the whole training state by name, written atomically.
 
-`checkpoints/step_00001200.npz` hold the whole training state, `checkpoints/best.npz` the state with the best validation
-score. A run that is killed at any moment keeps its last checkpoint.
+`checkpoints/step_00001200.npz` are the latest, `checkpoints/best.npz` the one with the best validation score.
 """
 
-import contextlib
 import os
 import re
 import zipfile
@@ -37,10 +35,7 @@ def path_of(run_dir: str, step: int) -> str:
 
 def steps(run_dir: str) -> list[int]:
     """Return the steps that have a checkpoint, in ascending order."""
-    try:
-        names = os.listdir(folder(run_dir))
-    except FileNotFoundError:
-        return []
+    names = os.listdir(folder(run_dir)) if os.path.isdir(folder(run_dir)) else []
     return sorted(int(match[1]) for name in names if (match := _STEP_FILE.fullmatch(name)))
 
 
@@ -54,15 +49,7 @@ def named_variables(model: SVG, *, training_state: bool) -> dict[str, keras.Vari
 
 
 def save(path: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays by name, atomically.
-
-    Raises:
-        CheckpointError: an array is not finite; nothing was written.
-        OSError: the disk is full or cannot be written; existing files are unchanged.
-    """
-    for name, array in arrays.items():
-        if not np.all(np.isfinite(array)):
-            raise CheckpointError(f"{name} is not finite, so it is not saved to {path}")
+    """Write arrays by name, atomically. Raises OSError, and changes no file, if the disk is full."""
 
     def write(temporary: str) -> None:
         with open(temporary, "wb") as file:
@@ -85,17 +72,15 @@ def read(path: str) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist. Train the run first, or name another checkpoint.") from None
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds on damaged files
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        if not zipfile.is_zipfile(path):
-            reason = "it is not an npz file"  # NumPy takes it for a pickle and says how to load one
+        # NumPy takes other files for pickles and says how to load one.
+        reason = " ".join(str(error).split())[:120] if zipfile.is_zipfile(path) else "it is not an npz file"
         raise CheckpointError(f"{path} is damaged ({reason}). Name another checkpoint, or remove it.") from None
 
 
 def assign(variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndarray], path: str) -> None:
     """Assign each variable the array of its name; arrays of the optimizer and metrics may be left over.
 
-    Raises:
-        CheckpointError: an array is missing, left over, or of another shape or dtype; nothing was assigned.
+    Raises CheckpointError, and assigns nothing, if an array is missing, left over, or of another shape or dtype.
     """
     for name, variable in variables.items():
         if name not in arrays:
@@ -115,31 +100,19 @@ def assign(variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndar
 
 
 def restore_latest(run_dir: str, variables: Mapping[str, keras.Variable]) -> dict[str, np.ndarray] | None:
-    """Assign variables from the latest readable checkpoint and return its arrays; None: there is no checkpoint.
-
-    Damaged files that are newer are renamed to *.damaged.
-
-    Raises:
-        CheckpointError: no checkpoint can be read, or one is of another model.
-    """
-    damaged = []
-    for step in reversed(steps(run_dir)):
+    """Assign variables from the latest readable checkpoint and return its arrays; None: there is no checkpoint."""
+    available = steps(run_dir)
+    for step in reversed(available):
         path = path_of(run_dir, step)
         try:
             arrays = read(path)
         except CheckpointError as error:
             logging.warning("%s Trying the checkpoint before it.", error)
-            damaged.append(path)
             continue
         assign(variables, arrays, path)
-        for other in damaged:
-            with contextlib.suppress(OSError):  # another process of the run was faster
-                os.rename(other, f"{other}.damaged")
         return arrays
-    if damaged:
-        raise CheckpointError(
-            f"None of the {len(damaged)} checkpoints in {folder(run_dir)} can be read. Remove the folder to start anew."
-        )
+    if available:
+        raise CheckpointError(f"No checkpoint in {folder(run_dir)} can be read. Remove the folder to start anew.")
     return None
 
 

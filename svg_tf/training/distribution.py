@@ -5,14 +5,12 @@ import dataclasses
 import functools
 import json
 import os
-import re
 import signal
 import socket
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import tensorflow as tf
 from absl import logging
@@ -24,45 +22,17 @@ from svg_tf.training import checkpoints
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 # Processes may reach the same files by different paths.
 _PER_PROCESS = frozenset({"run_dir", "data_dir", "cache_dir", "connect_timeout"})
-_PAUSE = 0.2  # seconds between two attempts to reach a peer
 
 
 class PeerError(RuntimeError):
     """Another process of the run did not start, is gone, or has other flags."""
 
 
-class Cluster(NamedTuple):
-    """The processes of a run and the number of this one; process 0 is the chief."""
-
-    addresses: tuple[str, ...]  # host:port
-    index: int  # type: ignore[assignment]  # shadows tuple.index
-
-    @classmethod
-    def from_environment(cls) -> "Cluster":
-        """Read the environment variable TF_CONFIG. Raises ConfigError if it is missing or malformed."""
-        text = os.environ.get("TF_CONFIG", "")
-        try:
-            value = json.loads(text)
-            jobs, job, index = value["cluster"], value["task"]["type"], value["task"]["index"]
-            addresses = tuple(address for name in ("chief", "worker") for address in jobs.get(name, ()))
-            well_formed = all(re.fullmatch(r".+:\d{1,5}", address) for address in addresses)
-            if not well_formed or len(set(addresses)) < len(addresses) or set(jobs) - {"chief", "worker"}:
-                raise ValueError
-            return cls(addresses, addresses.index(jobs[job][index]))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            raise ConfigError(
-                f"TF_CONFIG is {text!r}; strategy=multi_worker needs this environment variable in the form "
-                '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}, with a '
-                "different host:port for each process and the index of this one."
-            ) from None
-
-
 def make_strategy(config: Config) -> tf.distribute.Strategy:
     """Return the strategy of config.strategy. multi_worker must come before any other use of TensorFlow.
 
-    Raises:
-        ConfigError: TF_CONFIG is malformed, or batch_size or jit_compile does not fit the devices.
-        PeerError: another process did not start in time, or has other flags.
+    Raises ConfigError if TF_CONFIG is malformed, or batch_size or jit_compile does not fit the devices, and PeerError
+    if another process did not start in time or has other flags.
     """
     if config.strategy == "none":
         return tf.distribute.get_strategy()
@@ -81,11 +51,6 @@ def make_strategy(config: Config) -> tf.distribute.Strategy:
         )
     logging.info("%s: %d devices, %d clips each", config.strategy, devices, config.batch_size // devices)
     return strategy
-
-
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Return whether this process writes the files of the run."""
-    return not _has_peers(strategy) or Cluster.from_environment().index == 0
 
 
 def any_process(strategy: tf.distribute.Strategy, flag: bool) -> bool:
@@ -112,8 +77,8 @@ def _mirrored() -> tf.distribute.Strategy:
 
 
 def _connect(config: Config) -> tf.distribute.Strategy:
-    cluster = Cluster.from_environment()
-    wait_for_peers(cluster, config.connect_timeout)
+    addresses, index = read_cluster()
+    wait_for_peers(addresses, index, config.connect_timeout)
     # If a peer is lost now, TensorFlow waits forever and blocks Python, so the system has to end this process.
     signal.setitimer(signal.ITIMER_REAL, config.connect_timeout)
     try:
@@ -124,8 +89,8 @@ def _connect(config: Config) -> tf.distribute.Strategy:
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # TensorFlow's handler ignores the signal
     same = {name: value for name, value in dataclasses.asdict(config).items() if name not in _PER_PROCESS}
     state = json.dumps([same, checkpoints.steps(config.run_dir)[-1:]])
-    checksum, chief = float(zlib.crc32(state.encode())), float(cluster.index == 0)
-    if any_process(strategy, _sum(strategy, checksum * chief) / _sum(strategy, chief) != checksum):
+    checksum = float(zlib.crc32(state.encode()))
+    if any_process(strategy, _sum(strategy, checksum) / strategy.num_replicas_in_sync != checksum):
         raise PeerError(
             "The processes have different flags or different checkpoints. Start all with the same flags and a run_dir "
             "on storage that they share."
@@ -133,55 +98,63 @@ def _connect(config: Config) -> tf.distribute.Strategy:
     return strategy
 
 
-def wait_for_peers(cluster: Cluster, timeout: float) -> None:
-    """Wait until this process has reached all others of the cluster at their addresses, and they have reached it.
+def read_cluster() -> tuple[list[str], int]:
+    """Return the addresses host:port of all processes and the number of this one, from TF_CONFIG; 0 is the chief."""
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        value = json.loads(text)
+        jobs, task = value["cluster"], value["task"]
+        addresses = [address for name in ("chief", "worker") for address in jobs.get(name, ())]
+        for address in addresses:
+            int(address.rpartition(":")[2])
+        return addresses, addresses.index(jobs[task["type"]][task["index"]])
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        raise ConfigError(
+            f"TF_CONFIG is {text!r}; strategy=multi_worker needs this environment variable in the form "
+            '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}, with a '
+            "different host:port for each process and the index of this one."
+        ) from None
+
+
+def wait_for_peers(addresses: list[str], index: int, timeout: float) -> None:
+    """Wait until this process has reached all others at their addresses. Raises PeerError after timeout seconds.
 
     TensorFlow itself waits for a missing process forever and says nothing.
-
-    Raises:
-        PeerError: a process did not start in time, or this one cannot listen at its address.
     """
-    missing = {number: address for number, address in enumerate(cluster.addresses) if number != cluster.index}
-    end, awaited = time.monotonic() + timeout, len(missing)
-    port, both = int(cluster.addresses[cluster.index].rpartition(":")[2]), socket.has_dualstack_ipv6()
-    logging.info("process %d waits up to %g s for %d others", cluster.index, timeout, awaited)
+    missing = {number: address for number, address in enumerate(addresses) if number != index}
+    end, port = time.monotonic() + timeout, int(addresses[index].rpartition(":")[2])
+    logging.info("process %d waits up to %g s for %d others", index, timeout, len(missing))
+    both, family = (True, socket.AF_INET6) if socket.has_dualstack_ipv6() else (False, socket.AF_INET)
     try:
-        family = socket.AF_INET6 if both else socket.AF_INET
         listener = socket.create_server(("", port), family=family, dualstack_ipv6=both)
     except OSError as error:
-        raise PeerError(
-            f"TF_CONFIG gives this process the port {port}, which is not free ({error.strerror})."
-        ) from None
-    with listener:
-        listener.settimeout(_PAUSE)
-        while (missing or awaited > 0) and time.monotonic() < end:
+        raise PeerError(f"Port {port} of this process in TF_CONFIG is not free ({error.strerror}).") from None
+    with listener:  # until the server of TensorFlow answers at this port
+        while missing and time.monotonic() < end:
             for number, address in list(missing.items()):
                 host, _, peer_port = address.rpartition(":")
                 with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(peer_port)), 1):
                     del missing[number]
-            with contextlib.suppress(TimeoutError):
-                listener.accept()[0].close()
-                awaited -= 1
-    if missing or awaited > 0:
+            time.sleep(0.2)
+    if missing:
         names = ", ".join(f"process {number} ({address})" for number, address in missing.items())
         raise PeerError(
-            f"{names or 'a process that reaches this one'} did not start within {timeout:g} s. Start all processes, "
-            "check that TF_CONFIG and the network let them reach each other, or raise --connect_timeout."
+            f"{names} did not start within {timeout:g} s. Start all processes, check that TF_CONFIG and the network "
+            "let them reach each other, or raise --connect_timeout."
         )
 
 
 def _sum(strategy: tf.distribute.Strategy, value: float) -> float:
-    """Return the sum of a number over all replicas of all processes."""
+    """Return the sum over all replicas of all processes."""
     return float(_sum_function(strategy)(tf.constant(value, tf.float64)))
 
 
 @functools.cache
 def _sum_function(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
-    @tf.function(autograph=False)
     def total(value: tf.Tensor) -> tf.Tensor:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(tf.identity, (value,)), axis=None)
 
-    return total
+    return tf.function(total, autograph=False)
 
 
 def _has_peers(strategy: tf.distribute.Strategy) -> bool:

@@ -8,6 +8,8 @@ import tensorflow as tf
 from svg_tf.config import Config
 from svg_tf.models.svg import SVG
 
+Step = Callable[[Iterator], dict[str, float]]
+
 
 def fit(
     model: SVG,
@@ -15,27 +17,18 @@ def fit(
     train_data: Iterable[tf.Tensor],
     validation_data: Iterable[tf.Tensor],
     callbacks: list[keras.callbacks.Callback],
-    validation_due: bool = False,
+    validation_due: bool,
 ) -> None:
     """Train from model.step to the end of the run, with a validation after each epoch.
 
-    Calls the callback hooks of `keras.Model.fit`. Unlike it, this loop can begin in the middle of an epoch, with the
-    metrics as they are, and works with `MultiWorkerMirroredStrategy`.
-
-    Args:
-        model: compiled in the scope of its strategy.
-        config: the configuration of the run.
-        train_data: batches of the training steps that are left, uint8 [B, T, H, W, C]. An optimizer step, a "batch" of
-            the hooks, takes gradient_accumulation_steps of them.
-        validation_data: at least validation_steps batches, uint8 [B, T, H, W, C].
-        callbacks: if one sets model.stop_training, the training ends after the batch, without a validation, or epoch.
-        validation_due: the epoch that ends at model.step still needs its validation.
+    Calls the callback hooks of `keras.Model.fit`, where one batch is one optimizer step. Unlike `fit`, this loop can
+    begin in the middle of an epoch, with the metrics as they are, and works with `MultiWorkerMirroredStrategy`. With
+    validation_due the epoch that ends at model.step still needs its validation. train_data are the batches that are
+    left, uint8 [B, T, H, W, C]. model.stop_training ends the training after the batch, without a validation.
     """
     train_step = on_all_replicas(model, model.train_step)
     test_step = on_all_replicas(model, model.test_step)
-    called = keras.callbacks.CallbackList(
-        callbacks, add_history=True, model=model, epochs=config.epochs, steps=config.steps_per_epoch
-    )
+    called = keras.callbacks.CallbackList(callbacks, model=model, epochs=config.epochs, steps=config.steps_per_epoch)
     batches = iter(train_data)
     model.stop_training = False
     parts = config.gradient_accumulation_steps
@@ -58,7 +51,7 @@ def fit(
         first_batch = 0
         if not model.stop_training:
             logs = {name: float(value) for name, value in model.get_metrics_result().items()}
-            validation = validate(model, test_step, validation_data, config.validation_steps, called)
+            validation = _validate(model, test_step, validation_data, config.validation_steps, called)
             logs |= {f"val_{name}": value for name, value in validation.items()}
             called.on_epoch_end(epoch, logs)
         if model.stop_training:
@@ -66,14 +59,10 @@ def fit(
     called.on_train_end(logs)
 
 
-def validate(
-    model: SVG,
-    test_step: Callable[[Iterator], dict[str, float]],
-    data: Iterable[tf.Tensor],
-    steps: int,
-    callbacks: keras.callbacks.CallbackList,
+def _validate(
+    model: SVG, test_step: Step, data: Iterable[tf.Tensor], steps: int, callbacks: keras.callbacks.CallbackList
 ) -> dict[str, float]:
-    """Return the metrics over `steps` batches; test_step is `on_all_replicas(model, model.test_step)`."""
+    """Return the metrics over `steps` batches."""
     batches, logs = iter(data), {}
     model.reset_metrics()
     callbacks.on_test_begin()
@@ -85,10 +74,8 @@ def validate(
     return logs
 
 
-def on_all_replicas(
-    model: SVG, step: Callable[[tf.Tensor], dict[str, tf.Tensor]]
-) -> Callable[[Iterator], dict[str, float]]:
-    """Return a function that takes the next batch of an iterator, runs the step on every replica and returns its logs.
+def on_all_replicas(model: SVG, step: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> Step:
+    """Return a function that runs the step on every replica, on the next batch of an iterator, and returns its logs.
 
     The step is compiled with XLA if model.jit_compile is set. All replicas have the same logs.
     """

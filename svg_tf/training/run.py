@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import tensorflow as tf
 from absl import logging
@@ -21,27 +22,21 @@ _MAY_CHANGE = frozenset(
 )
 _POLICIES = {"off": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 _LOCK = ".lock"
-_CPU_INFO = "/proc/cpuinfo"
+_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def model_from_config(config: Config) -> SVG:
     """Return an untrained model, with the initial weights of config.seed."""
-    fields = {field.name for field in dataclasses.fields(Config)}
-    shared = fields & inspect.signature(SVG.__init__).parameters.keys()
-    arguments = {name: getattr(config, name) for name in shared}
+    values, names = dataclasses.asdict(config), inspect.signature(SVG.__init__).parameters
+    arguments = {name: values[name] for name in names if name in values}
     dtype = _POLICIES[choose_precision(config).mixed_precision]
     return SVG(image_size=config.image_width, dtype=dtype, **arguments)
 
 
 def load_model(config: Config, checkpoint: str | int = "best") -> SVG:
-    """Return the trained model of a run.
+    """Return the trained model of a run; checkpoint is "best" (the latest if there is no best), "latest" or a step.
 
-    Args:
-        config: the configuration of the run.
-        checkpoint: "best" (the latest while there is no best), "latest" or a step.
-
-    Raises:
-        CheckpointError: there is no such checkpoint, or it is damaged or of another model.
+    Raises CheckpointError if there is no such checkpoint, or it is damaged or of another model.
     """
     model = model_from_config(config)
     checkpoints.load_weights(model, config.run_dir, checkpoint)
@@ -55,51 +50,39 @@ def choose_precision(config: Config) -> Config:
     """
     if config.mixed_precision != "auto":
         return config
-    if os.path.exists(os.path.join(config.run_dir, "config.json")):
+    if _holds_run(config.run_dir):
         chosen, reason = Config.load(config.run_dir).mixed_precision, "the run began with it"
     elif gpus := tf.config.list_physical_devices("GPU"):
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         chosen = "bfloat16" if capability >= (8, 0) else "off"
         reason = "the GPU has compute capability {}.{}".format(*capability)
     else:
-        units = _bfloat16_units()
+        features = _CPU_INFO.read_text().split() if _CPU_INFO.exists() else []  # on Linux only
+        units = [name for name in ("avx512_bf16", "amx_bf16") if name in features]
         chosen, reason = ("bfloat16", f"the CPU has {units[0]}") if units else ("off", "the CPU has no bfloat16 units")
     logging.info("mixed_precision=auto: %s, because %s", chosen, reason)
     return config.replace(mixed_precision=chosen)
-
-
-def _bfloat16_units() -> list[str]:
-    """Return the bfloat16 instruction sets of the CPU; empty on systems other than Linux."""
-    try:
-        with open(_CPU_INFO, encoding="utf-8") as file:
-            flags = file.read().split()
-    except OSError:
-        return []
-    return [name for name in ("avx512_bf16", "amx_bf16") if name in flags]
 
 
 @contextlib.contextmanager
 def opened(config: Config) -> Iterator[None]:
     """Create config.run_dir, or check that it holds a run of the same configuration, and write config.json.
 
-    Within the context, no other process can open the run. A process that is killed does not leave it locked.
-
-    Raises:
-        ConfigError: the folder holds a run of another configuration or other files, another process trains the run, or
-            the folder cannot be written.
+    Within the context, no other process can open the run. A process that is killed does not leave it locked. Raises
+    ConfigError if the folder holds another run or other files, is open in another process, or cannot be written.
     """
     run_dir = config.run_dir
     with contextlib.ExitStack() as stack:
         try:
-            if os.path.exists(os.path.join(run_dir, "config.json")):
+            for folder in ("", "checkpoints", "logs", "samples"):
+                files.remove_temporary_files(os.path.join(run_dir, folder))  # left by a process that was killed
+            if _holds_run(run_dir):
                 _check_same(Config.load(run_dir), config)
-            elif os.path.isdir(run_dir) and any(not _is_ours(name) for name in os.listdir(run_dir)):
+            elif os.path.isdir(run_dir) and set(os.listdir(run_dir)) - {_LOCK}:
                 raise ConfigError(f"run_dir {run_dir} is not empty and holds no run; choose another --run_dir.")
             os.makedirs(run_dir, exist_ok=True)
             if not files.lock(stack.enter_context(open(os.path.join(run_dir, _LOCK), "w"))):
                 raise ConfigError(f"Another process trains {run_dir}; wait for its end, or choose another --run_dir.")
-            for folder in ("", "checkpoints", "logs", "samples"):
-                files.remove_temporary_files(os.path.join(run_dir, folder))
             config.save(run_dir)
         except OSError as error:
             raise ConfigError(
@@ -108,9 +91,8 @@ def opened(config: Config) -> Iterator[None]:
         yield
 
 
-def _is_ours(name: str) -> bool:
-    """Return whether a process that was killed while it created the run may have left this file."""
-    return name == _LOCK or files.is_temporary(name)
+def _holds_run(run_dir: str) -> bool:
+    return os.path.exists(os.path.join(run_dir, "config.json"))
 
 
 def _check_same(old: Config, new: Config) -> None:

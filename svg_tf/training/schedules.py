@@ -17,8 +17,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         kind: "constant", "cosine" (half a cosine down to 0) or "exponential" (down to 1 % of the peak).
         warmup_steps: int, updates of the linear rise from 0; 0: no warm-up.
         total_steps: int, the update at which the decay ends.
-        steps_per_update: int, training steps per update, the optimizer's `gradient_accumulation_steps`. Keras passes
-            the number of training steps to a schedule.
+        steps_per_update: int, training steps per update: the optimizer's `gradient_accumulation_steps`.
     """
 
     def __init__(self, peak, kind="constant", warmup_steps=0, total_steps=1, steps_per_update=1):
@@ -44,7 +43,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @keras.saving.register_keras_serializable(package="svg_tf")
-class Schedule:
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """A value that rises to its final value: beta, or the share of scheduled sampling.
 
     Args:
@@ -54,7 +53,7 @@ class Schedule:
         warmup_steps: int, updates of the linear rise.
         total_steps: int, the update at which the last cycle ends.
         cycles: int, cycles of equal length over `total_steps`.
-        steps_per_update: int, training steps per update, the optimizer's `gradient_accumulation_steps`.
+        steps_per_update: int, training steps per update: the optimizer's `gradient_accumulation_steps`.
     """
 
     def __init__(self, final, kind="constant", warmup_steps=0, total_steps=1, cycles=4, steps_per_update=1):
@@ -76,8 +75,3 @@ class Schedule:
     def get_config(self) -> dict:
         """Return the constructor arguments."""
         return dict(vars(self))
-
-    @classmethod
-    def from_config(cls, config: dict) -> "Schedule":
-        """Return a schedule with the arguments of `get_config`."""
-        return cls(**config)

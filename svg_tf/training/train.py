@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import resource
 import signal
 import threading
 import time
@@ -14,22 +15,19 @@ from absl import logging
 
 from svg_tf.config import Config
 from svg_tf.data.dataset import make_dataset
-from svg_tf.data.errors import DataError
 from svg_tf.models.svg import SVG
+from svg_tf.progress import progress
 from svg_tf.training import distribution, loop, run
-from svg_tf.training.callbacks import EpochLog, FiniteLoss, Futures, NonFiniteError, Progress, Saver
+from svg_tf.training.callbacks import EpochLog, FiniteLoss, Futures, Progress, Saver
 from svg_tf.training.distribution import PeerError
 from svg_tf.training.optimizer import Adam, LossScaleOptimizer
 from svg_tf.training.schedules import LearningRate, Schedule
-
-__all__ = ["NonFiniteError", "PeerError", "compiled_model", "dry_run", "train"]
 
 
 def train(config: Config, began: float | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> SVG:
     """Train a run to the end of its epochs, from its latest checkpoint if there is one, and return the model.
 
-    SIGINT and SIGTERM end the training after the current step, with a checkpoint. With several processes
-    (config.strategy), each reads its share of the data and the chief writes.
+    SIGINT and SIGTERM end the training after the current step, with a checkpoint.
 
     Args:
         config: the configuration of the run.
@@ -50,14 +48,15 @@ def train(config: Config, began: float | None = None, callbacks: Sequence[keras.
     with distribution.peers_needed(strategy), contextlib.ExitStack() as stack:
         validation_data = _batches(config, strategy, "validation")
         clips = next(iter(make_dataset(config, "validation"))).numpy()  # fails before the folder is created
-        chief = distribution.is_chief(strategy)
+        chief = strategy.extended.should_checkpoint
         if chief:
             stack.enter_context(run.opened(config))
         with strategy.scope():
             model = compiled_model(config)
         saver = Saver(config)
         restored = saver.restore(model)
-        step = int(model.step.numpy()) // config.gradient_accumulation_steps
+        parts = config.gradient_accumulation_steps
+        step = int(model.step.numpy()) // parts
         if step >= config.total_steps and not saver.validation_due:
             logging.info("%s is trained: %d of %d steps", config.run_dir, step, config.total_steps)
             return model
@@ -66,11 +65,13 @@ def train(config: Config, began: float | None = None, callbacks: Sequence[keras.
         own = [Futures(config, clips)]
         if chief:
             writer = tf.summary.create_file_writer(os.path.join(config.run_dir, "logs"))
-            bar = stack.enter_context(contextlib.closing(Progress(config, step, began)))
-            own = [Futures(config, clips, writer), EpochLog(config, step, writer), bar]
+            bar = stack.enter_context(progress(total=config.total_steps, initial=step, unit="step", desc="train"))
+            own = [Futures(config, clips, writer), EpochLog(config, step, writer), Progress(config, bar, began)]
         stack.enter_context(_stop_on_signal(saver))
+        one_part = config.replace(batch_size=config.batch_size // parts, gradient_accumulation_steps=1)
+        training_data = _batches(one_part, strategy, "train", step * parts)
         every = [FiniteLoss(config), *own, *callbacks, saver]
-        loop.fit(model, config, _batches(config, strategy, "train", step), validation_data, every, saver.validation_due)
+        loop.fit(model, config, training_data, validation_data, every, saver.validation_due)
         distribution.any_process(strategy, False)  # a process that leaves before the chief is done would end it
     if saver.stopped and not saver.stop_requested:
         raise PeerError(f"Another process was stopped, and step {saver.step} is saved. Start all again to continue.")
@@ -106,43 +107,28 @@ def compiled_model(config: Config) -> SVG:
 
 
 def use_jit(config: Config) -> bool:
-    """Return whether to compile the training step with XLA; auto: on one GPU.
-
-    On two CPU cores a step of the SM-MNIST recipe with 8 clips took 1.12 s with XLA and 0.65 s without. Narrow networks
-    gain: a step of the demo took 0.06 s instead of 0.09 s.
-    """
-    if config.jit_compile == "auto":
+    """Return whether to compile the training step with XLA; auto: on one GPU."""
+    if config.jit_compile == "auto":  # on two CPU cores a step of SM-MNIST took 1.12 s with XLA and 0.65 s without
         return not tf.distribute.has_strategy() and bool(tf.config.list_physical_devices("GPU"))
     return config.jit_compile == "true"
 
 
 def dry_run(config: Config) -> str:
-    """Train two steps without writing anything; return the configuration, sizes, times and peak memory as text.
-
-    Without data, the steps are trained on black frames.
-    """
-    import resource
-
+    """Train two steps on black frames; return the configuration, sizes, times and peak memory as text."""
     config = run.choose_precision(config)
     lines = ["configuration", *("  " + line for line in config.to_json().splitlines()[1:-1])]
-    one = _one_step(config)
-    try:
-        batch = next(iter(make_dataset(one, "train")))
-        lines.append(f"batch: uint8 {list(batch.shape)}, values {tf.reduce_min(batch)} to {tf.reduce_max(batch)}")
-    except DataError as error:
-        shape = [one.batch_size, config.n_frames, config.image_width, config.image_width, config.channels]
-        batch = tf.zeros(shape, tf.uint8)
-        lines.append(f"no data: {error}")
     model = compiled_model(config)
-    networks = [model.encoder, model.decoder, model.frame_predictor, model.posterior, model.prior]
-    sizes = {network.name: network.trainable_weights for network in networks if network is not None}
     lines.append("trainable parameters")
-    for name, weights in (sizes | {"total": model.trainable_weights}).items():
-        lines.append(f"  {name:<16}{sum(math.prod(weight.shape) for weight in weights):>14,}")
+    for network in (model.encoder, model.decoder, model.frame_predictor, model.posterior, model.prior, model):
+        if network is not None:
+            count = sum(math.prod(weight.shape) for weight in network.trainable_weights)
+            lines.append(f"  {'total' if network is model else network.name:<16}{count:>14,}")
+    parts, width = config.gradient_accumulation_steps, config.image_width
+    batch = tf.zeros([config.batch_size // parts, config.n_frames, width, width, config.channels], tf.uint8)
     step, batches = loop.on_all_replicas(model, model.train_step), iter(tf.data.Dataset.from_tensors(batch).repeat())
     for name in ("first step", "second step"):
         start = time.monotonic()
-        for _ in range(config.gradient_accumulation_steps):
+        for _ in range(parts):
             step(batches)
         lines.append(f"{name}: {time.monotonic() - start:.2f} s")
     if tf.config.list_physical_devices("GPU"):
@@ -152,31 +138,23 @@ def dry_run(config: Config) -> str:
     return "\n".join([*lines, f"peak {where}: {peak / 2**20:,.0f} MiB"]) + "\n"
 
 
-def _one_step(config: Config) -> Config:
-    """Return the configuration with the batches of one training step, a part of an optimizer step."""
-    parts = config.gradient_accumulation_steps
-    return config.replace(batch_size=config.batch_size // parts, gradient_accumulation_steps=1)
-
-
 def _batches(config: Config, strategy: tf.distribute.Strategy, split: str, step: int = 0) -> tf.data.Dataset:
-    first = step * config.gradient_accumulation_steps
-    one = _one_step(config) if split == "train" else config.replace(gradient_accumulation_steps=1)
-    return strategy.distribute_datasets_from_function(lambda context: make_dataset(one, split, first, context=context))
+    return strategy.distribute_datasets_from_function(
+        lambda context: make_dataset(config, split, step, context=context)
+    )
 
 
 @contextlib.contextmanager
 def _stop_on_signal(saver: Saver) -> Iterator[None]:
     """Let SIGINT and SIGTERM stop the training after the current step; a second one ends the program at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def request_stop(number, _frame):
         logging.info("%s: saving after this step", signal.Signals(number).name)
         saver.stop_requested = True
         signal.signal(number, previous[number])
 
-    previous = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    previous = {number: signal.signal(number, request_stop) for number in numbers}
     try:
         yield
     finally:
