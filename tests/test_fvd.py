@@ -139,10 +139,4 @@ def test_full_covariances_agree_with_scipys_matrix_root():
 def test_fewer_videos_than_features_lose_no_precision(n, m):
     x, y = _correlated(n, 100), _correlated(m, 100, seed=1) + 0.1
     np.testing.assert_allclose(frechet_distance(x, y), _by_factors(x, y), rtol=1e-12)
-    np.testing.assert_allclose(frechet_distance(y, x), frechet_distance(x, y), rtol=1e-12)
-
-
-@pytest.mark.parametrize("count", [2, 500])
-def test_equal_features_have_distance_zero(count):
-    features = _correlated(count, 100)
-    assert 0 <= frechet_distance(features, features.copy()) < 1e-10 * np.square(features).sum()
+    assert 0 <= frechet_distance(x, x.copy()) < 1e-10 * np.square(x).sum()

@@ -25,10 +25,8 @@ _REMEDY = f"Download {_HANDLE} (DeepMind's i3d-kinetics-400), unpack it and set 
 class VideoFeatures:
     """I3D, from videos to the features of FVD. `definition` describes FVD and the network in words.
 
-    A TensorFlow Hub module is a program: load only the published one, or one that you made.
-
-    Args:
-        folder: folder of the unpacked module: saved_model.pb and variables/.
+    folder is that of the unpacked module: saved_model.pb and variables/. A TensorFlow Hub module is a program: load
+    only the published one, or one that you made.
 
     Raises:
         ConfigError: the folder is missing.
@@ -65,26 +63,18 @@ class VideoFeatures:
         Raises:
             ConfigError: T is below 9.
         """
-        if videos.shape[1] < _MIN_FRAMES:
+        count, length, *size = videos.shape
+        if length < _MIN_FRAMES:
             raise ConfigError(
-                f"Videos have {videos.shape[1]} frames; FVD needs at least {_MIN_FRAMES}. Leave --fvd_weights empty."
+                f"Videos have {length} frames; FVD needs at least {_MIN_FRAMES}. Leave --fvd_weights empty."
             )
-        return self._features(tf.convert_to_tensor(videos)).numpy().astype(np.float64)
-
-    @tf.function(autograph=False)
-    def _features(self, videos: tf.Tensor) -> tf.Tensor:
-        """Return the logits [N, 400] of videos [N, T, H, W, C]."""
-        shape = tf.shape(videos)
         # TensorFlow 1 resized without half-pixel centers; tf.image.resize of TensorFlow 2 cannot.
         frames = tf.raw_ops.ResizeBilinear(
-            images=tf.reshape(videos, tf.concat([[-1], shape[2:]], axis=0)),
-            size=[_WIDTH, _WIDTH],
-            align_corners=False,
-            half_pixel_centers=False,
+            images=videos.reshape(-1, *size), size=[_WIDTH, _WIDTH], align_corners=False, half_pixel_centers=False
         )  # [N T, 224, 224, C]
-        frames = tf.reshape(2.0 * frames - 1.0, [shape[0], shape[1], _WIDTH, _WIDTH, shape[4]])
-        frames = tf.broadcast_to(frames, [shape[0], shape[1], _WIDTH, _WIDTH, 3])
-        return self._network(**{self._argument: frames})[_SIGNATURE]
+        shape = [count, length, _WIDTH, _WIDTH]
+        inputs = tf.broadcast_to(tf.reshape(2.0 * frames - 1.0, [*shape, -1]), [*shape, 3])
+        return self._network(**{self._argument: inputs})[_SIGNATURE].numpy().astype(np.float64)
 
 
 def _digest(folder: str) -> str:

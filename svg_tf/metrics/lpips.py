@@ -47,8 +47,7 @@ _LAYERS = (
 class Lpips:
     """LPIPS on AlexNet. `definition` describes the version, the network and the files in words.
 
-    Args:
-        folder: folder with alexnet-owt-7be5be79.pth, which torchvision publishes, and alex.pth of the lpips package.
+    folder has alexnet-owt-7be5be79.pth, which torchvision publishes, and alex.pth of the lpips package.
 
     Raises:
         ConfigError: a file is missing.
@@ -63,18 +62,18 @@ class Lpips:
                 f"{folder} has no weights of LPIPS. Put {_BACKBONE} (published by torchvision) and {_LINEAR} (of the "
                 "lpips package, weights/v0.1) into one folder and set --lpips_weights to it."
             )
-        digests = {}
-        for path in (backbones[0], linear):
+        names, digest = [], ""
+        for path in (*backbones, linear):
             with open(path, "rb") as file:
-                digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
-        names = [f"{os.path.basename(path)} (SHA-256 {digest[:16]})" for path, digest in digests.items()]
-        if digests[linear].startswith(_OUTDATED):
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            names.append(f"{os.path.basename(path)} (SHA-256 {digest[:16]})")
+        if digest.startswith(_OUTDATED):
             raise TorchFileError(f"{linear} is of LPIPS version 0.0. Use weights/v0.1/{_LINEAR} of the lpips package.")
         self.definition = (
             "LPIPS (Zhang et al. 2018), version 0.1, linear calibration on AlexNet. Grey frames are converted to three "
             f"equal channels. Weights: {' and '.join(names)}."
         )
-        self._convolutions, self._calibration = _weights(*digests)
+        self._convolutions, self._calibration = _weights(*backbones, linear)
 
     def measure(self, context: np.ndarray, truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         """Return the LPIPS of each frame, float32 [S, T], 0 for identical frames; see `Metric.measure`.

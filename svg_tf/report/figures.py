@@ -43,7 +43,6 @@ _DOTS_PER_INCH = 160
 _MOST_TICKS = 7
 _MOST_AXIS, _MARGIN = 2.0, 0.05
 
-
 Picture = dict[str, Any]  # png: the figure, alt: its text alternative
 
 
@@ -93,10 +92,7 @@ def over_samples(metric: dict[str, str], scores: dict[str, Any]) -> Picture:
 
 
 def _limits(lines: list[dict[str, Any]]) -> tuple[float, float]:
-    """Return the range of the axis: all values, unless upper bounds would leave the model too little space.
-
-    A simulator that predicts each pixel scores 100 dB, where the model has 20.
-    """
+    """Return the range of the axis: all values, unless a simulator with 100 dB would leave the model too little."""
     models = [line for line in lines if line["kind"] in ("model", "compared")]
     values = [value for line in models for value in (*line["low"], *line["high"])]
     values += [value for line in lines if line["kind"] == "trivial" for value in line["mean"]]

@@ -6,14 +6,13 @@ import importlib.resources
 import io
 import json
 import os
-import re
 import zipfile
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import jinja2
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from svg_tf import files, visualization
 from svg_tf.data.errors import DataError
@@ -30,13 +29,10 @@ _SIDES = {"small": 64, "medium": 96, "large": 128}  # smallest side of a frame i
 
 
 def write_report(folder: str) -> str:
-    """Write the report of an evaluation from metrics.json, examples.npz and, if it exists, uncertainty.json.
+    """Write folder/report.html from metrics.json, examples.npz and, if it exists, uncertainty.json; return its path.
 
     The figures are also written as PNG: <metric>_curve.png and <metric>_by_samples.png for each metric and
     clip_<number>.png for each clip. Clips of an earlier report are removed. The same files give the same page.
-
-    Returns:
-        The path of the page, folder/report.html.
 
     Raises:
         DataError: a file is missing or cannot be read.
@@ -51,7 +47,7 @@ def write_report(folder: str) -> str:
         visualization.write_png(os.path.join(folder, name), visualization.strip(rows, metrics["n_past"]))
         clips.append(_clip(int(examples["clips"][index]), rows, metrics["n_past"]))
     titles = {metric["name"]: metric["title"] for metric in metrics["metrics"]}
-    script = _template("report.js")
+    script = (importlib.resources.files("svg_tf.report") / "templates" / "report.js").read_text(encoding="utf-8")
     template = _environment().get_template("report.html")
     page = template.render(
         m=metrics,
@@ -64,7 +60,6 @@ def write_report(folder: str) -> str:
         by_samples=by_samples,
         clips=clips,
         uncertainty=uncertainty,
-        style=Markup(_template("report.css")),
         script=Markup(script),
         script_hash=_base64(hashlib.sha256(script.encode()).digest()),
     )
@@ -94,13 +89,13 @@ def _read(path: str, read: Callable[[BinaryIO], Any], command: str) -> Any:
 
 def _rows(examples: dict[str, np.ndarray], index: int) -> list[Row]:
     """Return the videos of a clip."""
-    rows = [
+    numbered = zip(examples["samples_of"][index], examples["samples"][index], strict=True)
+    return [
         Row("Truth", examples["truth"][index], "truth"),
         Row(f"Best, no. {examples['best_of'][index]}", examples["best"][index]),
+        *(Row(f"Sample no. {number}", frames) for number, frames in numbered),
+        Row("Posterior", examples["posterior"][index]),
     ]
-    numbered = zip(examples["samples_of"][index], examples["samples"][index], strict=True)
-    rows += [Row(f"Sample no. {number}", frames) for number, frames in numbered]
-    return [*rows, Row("Posterior", examples["posterior"][index])]
 
 
 def _clip(number: int, rows: list[Row], n_past: int) -> dict[str, Any]:
@@ -139,15 +134,6 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _with_flags(text: str) -> Markup:
-    """Escape a text and set its command-line flags as code that does not wrap."""
-    return Markup(re.sub(r"--\w+", r'<code class="flag">\g<0></code>', str(escape(text))))
-
-
-def _template(name: str) -> str:
-    return (importlib.resources.files("svg_tf.report") / "templates" / name).read_text(encoding="utf-8")
-
-
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("svg_tf.report"),
@@ -157,6 +143,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["base64"] = _base64
-    environment.filters["with_flags"] = _with_flags
     environment.filters["short"] = lambda value: f"{value:.4g}" if isinstance(value, float) else str(value)
     return environment

@@ -61,10 +61,7 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, frames: np.ndarray, smallest: int, text: float) -> "Layout":
-        """Return the sizes for frames [T, H, W, C] that are shown at `smallest` screen pixels or more.
-
-        text is the height of the text as a share of the side.
-        """
+        """Return the sizes for frames [T, H, W, C] of `smallest` pixels or more; text is its height over their side."""
         height, width = frames.shape[1:3]
         scale = -(-smallest // min(height, width))
         side = min(height, width) * scale

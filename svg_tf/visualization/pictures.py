@@ -84,14 +84,9 @@ def sheet(rows: Sequence[Row], n_past: int) -> Sheet:
 
 
 def animation(clips: Sequence[Sequence[Row]], n_past: int) -> list[Image.Image]:
-    """Draw several clips side by side over time: one line per clip, one column per row, one image per frame.
+    """Draw several clips over time: one line per clip, one column per row, one image of the same size per frame.
 
-    Args:
-        clips: rows of each clip; all clips have rows of the same labels, kinds and shapes, in the same order.
-        n_past: context frames.
-
-    Returns:
-        T images of one size.
+    All clips have rows of the same labels, kinds and shapes, in the same order.
 
     Raises:
         ValueError: rows that do not match, or n_past out of range.
