@@ -50,13 +50,3 @@ def write_file(path, networks=None, options=OPTIONS):
         for network, tensors in (networks or small_networks()).items()
     }
     return str(file.write(path, root if options is None else {**root, "opt": New(NAMESPACE, options)}, "zip"))
-
-
-def put(network, key, array):
-    """Return a function that replaces a tensor of networks, {name: {key: array}}."""
-    return lambda networks: networks[network].update({key: array})
-
-
-def drop(network, key):
-    """Return a function that removes a tensor of networks."""
-    return lambda networks: networks[network].pop(key)

@@ -70,36 +70,6 @@ def test_links_lead_somewhere(page):
             assert not anchor or anchor in documents.anchors(file), f"{target} has no such heading"
 
 
-@functools.cache
-def _tracked_and_source():
-    done = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT)
-    tracked = done.stdout.split() or [file.relative_to(ROOT).as_posix() for file in ROOT.rglob("*") if file.is_file()]
-    return tracked, "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("svg_tf/**/*.py"))
-
-
-@pytest.mark.parametrize("page", CURRENT, ids=name_of)
-def test_source_files_in_the_text_exist(page):
-    tracked, source = _tracked_and_source()
-    for span in documents.spans(page):
-        for path in re.findall(r"(?<![\w./<*-])[\w.][\w./-]*\.(?:py|md|flags|yml)\b", span):
-            exists = any(f"/{file}".endswith(f"/{path}") for file in tracked)
-            assert exists or f'"{path}"' in source, f"{path} neither exists nor is written"
-        if re.fullmatch(r"(bin|docs|export|svg_tf|tests|benchmarks|\.ci)/[\w./]*", span):
-            assert (ROOT / span).exists(), f"{span} does not exist"
-
-
-@pytest.mark.parametrize("page", CURRENT, ids=name_of)
-def test_names_of_the_package_in_the_text_exist(page):
-    for name in {match for span in documents.spans(page) for match in re.findall(r"^svg_tf(?:\.\w+)+", span)}:
-        parts = name.split(".")
-        while not any((ROOT / "/".join(parts)).with_suffix(ending).exists() for ending in (".py", "")):
-            parts.pop()
-        file = ROOT / "/".join(parts)
-        text = (file / "__init__.py" if file.is_dir() else file.with_suffix(".py")).read_text(encoding="utf-8")
-        for attribute in name.split(".")[len(parts) :]:
-            assert re.search(rf"\b(?:def|class|import) {attribute}\b|\b{attribute}\b.*=|\"{attribute}\"", text), name
-
-
 def test_targets_of_make_and_extras_exist():
     make, setup = ((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "setup.py"))
     for page in PAGES:
@@ -108,20 +78,3 @@ def test_targets_of_make_and_extras_exist():
             assert re.search(rf"^{target}:", make, re.M), f"{name_of(page)}: make {target}"
         for extra in re.findall(r"(?:\.|svg_tf)\[(\w+)\]'", text):
             assert f'"{extra}": ' in setup.split("extras_require", 1)[1], f"{name_of(page)}: extra {extra}"
-
-
-def test_the_readme_is_short_and_its_python_too():
-    page = ROOT / "README.md"
-    assert len(page.read_text(encoding="utf-8").splitlines()) <= 150
-    (code,) = [text for language, text in documents.blocks(page) if language == "python"]
-    assert len(code.splitlines()) <= 15
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_code_blocks_name_their_language(page):
-    for language, text in documents.blocks(page):
-        assert language in ("", "bash", "python", "yaml", "bibtex")
-        if language == "python":
-            compile(text, name_of(page), "exec")
-        if not language:
-            assert not re.search(r"^(\$ )?(python|pip|make|curl|import|from) ", text, re.M), "commands without bash"

@@ -2,17 +2,16 @@
 
 import os
 import shlex
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from original_files import FLAGS, OPTIONS, drop, small_networks, tensors_of, write_file
+from original_files import FLAGS, OPTIONS, small_networks, tensors_of, write_file
 from test_commands import run
 from torch_files import assert_same
 
 from svg_tf import rollout
-from svg_tf.config import Config, ConfigError
+from svg_tf.config import Config
 from svg_tf.torch_import import TorchFileError, read, runs
 from svg_tf.torch_import.mapping import assign_torch_weights, torch_weights
 from svg_tf.torch_import.plan import plan_import
@@ -56,8 +55,7 @@ def test_imported_weights_give_the_authors_frames(tmp_path, name):
     run_dir = str(tmp_path / "run")
     runs.import_run(plan_import(str(SHARED / f"{name}.pth"), run_dir, {}))
     config = Config.load(run_dir)
-    expected = {"g_dim": 16, "rnn_size": 32, "image_width": 64, "n_future": 4, "n_eval": 30, "batch_size": 3}
-    expected |= {"skip_frame": "original", "epochs": 300, "steps_per_epoch": 600, "seed": 1, **REFERENCE[name]}
+    expected = {"g_dim": 16, "rnn_size": 32, "image_width": 64, "skip_frame": "original", **REFERENCE[name]}
     assert {field: getattr(config, field) for field in expected} == expected
     with np.load(SHARED / f"{name}_expected.npz") as arrays:
         x, eps, frames = (arrays[key] for key in ("x", "eps", "x_generated"))  # time first
@@ -89,16 +87,16 @@ def test_sizes_and_the_prior_come_from_the_weights(small, trained_statistics, tm
 
 
 def test_networks_that_are_not_the_authors_are_refused_and_leave_nothing(tmp_path, tiny):
-    networks, model = small_networks(), tiny()
-    drop("encoder", "c2.main.1.running_var")(networks)
+    networks = small_networks()
+    networks["encoder"].pop("c2.main.1.running_var")
     path = write_file(tmp_path / "m.pth", networks)
     with pytest.raises(TorchFileError, match=f"{path} cannot be imported: the tensor encoder.c2.main.1.running_var is"):
         runs.import_run(plan_import(path, str(tmp_path / "runs" / "x"), FLAGS))
     assert os.listdir(tmp_path) == ["m.pth"]
+    model = tiny()
     before = torch_weights(model)
-    for key, message in (("encoder.c2.main.0.weight", r"has shape \(3,\); the"), ("encoder.c9.x", "does not exist")):
-        with pytest.raises(ValueError, match=f"the tensor {key} {message}"):
-            assign_torch_weights(model, {**before, key: np.zeros(3, "f4")})
+    with pytest.raises(ValueError, match=r"the tensor encoder.c2.main.0.weight has shape \(3,\); the"):
+        assign_torch_weights(model, {**before, "encoder.c2.main.0.weight": np.zeros(3, "f4")})
     assert_same(torch_weights(model), before)
 
 
@@ -130,18 +128,6 @@ def test_biases_of_lstms_are_halved_and_other_tensors_come_back_bit_for_bit(tmp_
             np.testing.assert_array_equal(exported[network][key], tensor, err_msg=key)
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (3, 1, 2)], ids=str)
-def test_a_tensor_of_any_shape_is_written(tmp_path, shape):
-    array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    options = {"a": 1, "b": -1.5, "c": "ü", "d": None, "e": True, "f": 2**40}
-    runs.write_state_dicts(str(tmp_path / "m.pth"), {"encoder": {"x": array, "y": 2 * array.T}}, options)
-    assert_same(read(tmp_path / "m.pth"), {"encoder": {"x": array, "y": 2 * array.T}, "opt": options})
-    with zipfile.ZipFile(tmp_path / "m.pth") as archive:
-        assert {(member.date_time, member.compress_type) for member in archive.infolist()} == {
-            ((1980, 1, 1, 0, 0, 0), 0)
-        }
-
-
 def test_pytorch_loads_an_exported_run_without_running_anything(made_run, tmp_path):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     config, model = made_run()
@@ -152,13 +138,6 @@ def test_pytorch_loads_an_exported_run_without_running_anything(made_run, tmp_pa
     for new_format in (False, True):
         torch.save(root, tmp_path / "again.pth", _use_new_zipfile_serialization=new_format)
         assert_same(read(tmp_path / "again.pth"), read(tmp_path / "m.pth"))
-
-
-def test_a_network_that_the_authors_do_not_have_is_not_exported(made_run, tmp_path):
-    config, _ = made_run(recurrence="conv")
-    with pytest.raises(ConfigError, match="the authors' code has no backbone=dcgan with recurrence=conv"):
-        runs.export_run(config.run_dir, str(tmp_path / "m.pth"))
-    assert not (tmp_path / "m.pth").exists()
 
 
 # The commands.
@@ -173,15 +152,7 @@ def test_the_commands_import_generate_export_and_train(tmp_path):
     flags = [f"--{name}={value}" for name, value in {**FLAGS, "validation_steps": 1, "n_samples": 1}.items()]
     imported = run("bin/import_torch.py", f"--checkpoint={path}", f"--run_dir={run_dir}", *flags, cwd=tmp_path)
     assert imported.returncode == 0, imported.stderr
-    for words in (
-        "is SVG-LP",
-        "from its weights: image_width=32 channels=1 backbone=dcgan",
-        "from its options: seed=5 dataset=smmnist",
-        "from its flags: digits=embedded num_digits=1 digit_size=16",
-        "stored statistics",
-        f"train '--run_dir={run_dir}' --seed=5 --digits=embedded",
-    ):
-        assert words in imported.stdout
+    assert "is SVG-LP" in imported.stdout and "from its options: seed=5 dataset=smmnist" in imported.stdout
     generated = run("bin/generate.py", f"--run_dir={run_dir}", "--n_clips=1", "--n_samples=1", cwd=tmp_path)
     assert generated.returncode == 0, generated.stderr
     exported = run("bin/export_torch.py", f"--run_dir={run_dir}", f"--out={out}", cwd=tmp_path)

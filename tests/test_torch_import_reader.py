@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import struct
 import zipfile
 
 import numpy as np
@@ -10,14 +9,10 @@ import pytest
 import torch_files
 from torch_files import NAMESPACE, ORDERED_DICT, Call, Name, New, Persistent, Raw, TorchFile, encode, ordered, pickled
 
-from svg_tf.torch_import import TorchFileError, read, unpickler
+from svg_tf.torch_import import TorchFileError, read
 
 FORMS = ["stream", "zip"]
 LSTM = Name("models.lstm", "lstm")
-SET = Name("builtins", "set")
-TENSOR = Name("torch._utils", "_rebuild_tensor_v2")
-FLOATS = Name("torch", "FloatStorage")
-STORAGE = Persistent(("storage", FLOATS, "0", "cpu", 6, None))
 
 
 def archive(code, compression=zipfile.ZIP_STORED, **members):
@@ -94,15 +89,19 @@ def test_files_of_old_versions_are_read(tmp_path):
 
 # Hostile files.
 
-HOSTILE_NAMES = [
-    "os.system", "builtins.eval", "builtins.getattr", "operator.attrgetter", "functools.partial", "pickle.loads",
-    "copyreg._reconstructor", "torch.load", "torch.nn.modules.container.Sequential.forward.__globals__",
-    "torch.nn.modules.container.os.system", "torch.nn.modules.os", "collections.OrderedDict.__reduce__",
-    "models.lstm.os.system", "models.other.lstm", "xmodels.lstm.lstm", "__main__.lstm",
-]  # fmt: skip
 
-
-@pytest.mark.parametrize("name", HOSTILE_NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "builtins.getattr",
+        "torch.load",
+        "torch.nn.modules.container.Sequential.forward.__globals__",
+        "torch.nn.modules.container.os.system",
+        "models.lstm.os.system",
+        "xmodels.lstm.lstm",
+    ],
+)
 def test_a_name_that_is_not_allowed_is_refused(tmp_path, name):
     hostile = Name(*name.rsplit(".", 1))
     for value in (hostile, Call(hostile, ("true",)), New(hostile, {})):
@@ -127,16 +126,9 @@ def test_payloads_that_run_under_pythons_unpickler_do_nothing(tmp_path):
 @pytest.mark.parametrize(
     "value",
     [
-        Call(Call(Name("builtins", "getattr"), (ORDERED_DICT, "__init__")), ("x",)),
-        Call("os.system", ("true",)),
         Call(New(LSTM), ("x",)),
-        Call(New(LSTM, {"__call__": SET}), ([],)),
-        Call(FLOATS, (2**40,)),
-        New(FLOATS, {}),
-        New("models.lstm.lstm", {}),
         New(LSTM, (None, {"__class__": ORDERED_DICT})),
-        Raw(encode("x") + encode({}) + b"b"),
-        Raw(encode([1]) + encode((None, {"__class__": SET})) + b"b"),
+        Raw(encode(LSTM) + encode({"__setstate__": ORDERED_DICT}) + b"b"),
         # Opcodes with other ways to a function.
         Raw(b"X\x04\x00\x00\x00true(ios\nsystem\n"),
         Raw(b"(" + encode(Name("os", "system")) + encode("true") + b"o"),
@@ -149,39 +141,31 @@ def test_other_ways_to_call_or_change_something_are_refused(tmp_path, value):
     refusal(tmp_path, {"encoder": value})
 
 
-@pytest.mark.parametrize("attribute", ["__setstate__", "__call__", "x"])
-def test_a_pickle_cannot_set_attributes_of_the_classes_that_it_names(tmp_path, attribute):
-    for name in (*unpickler._ALLOWED, "models.lstm.lstm"):
-        for state in ({attribute: SET}, (None, {attribute: SET})):
-            refusal(tmp_path, Raw(encode(Name(*name.rsplit(".", 1))) + encode(state) + b"b"))
-
-
-VIEWS = [  # offset, shape, strides in a storage of 6 elements
-    (0, (7,), (1,)), (1, (6,), (1,)), (6, (), ()), (0, (2, 3), (4, 1)), (0, (2, 2**62), (1, 0)), (0, (5,), (2**60,)),
-    (0, (1000, 1000), (0, 0)), (-1, (2,), (1,)), (5, (6,), (-1,)), (0, (-2, -3), (3, 1)), (0, (0, 2**62), (1, 1)),
-    (0, (2, 3), (1,)), ("0", (6,), (1,)), (),
-]  # fmt: skip
-REFERENCES = [
-    None, (), ("storage", FLOATS, "0"), ("storage", "X", "0", "cpu", 1, None), ("storage", FLOATS, 0, "cpu", 1, None),
-    ("storage", FLOATS, "0", "cpu", -1, None),
-]  # fmt: skip
+# Damaged files.
 
 
 @pytest.mark.parametrize(
-    "value",
-    [Call(TENSOR, (STORAGE, *view)) for view in VIEWS]
-    + [Persistent(reference) for reference in REFERENCES]
-    + [
-        Call(TENSOR, (None, 0, (6,), (1,))),
-        [STORAGE, Persistent(("storage", FLOATS, "0", "cpu", 7, None))],
-        [STORAGE, Persistent(("storage", Name("torch", "DoubleStorage"), "0", "cpu", 6, None))],
+    "view",
+    [  # offset, shape, strides in a storage of 6 elements
+        (1, (6,), (1,)),
+        (0, (2, 3), (4, 1)),
+        (0, (2, 2**62), (1, 0)),
+        (0, (1000, 1000), (0, 0)),
+        (5, (6,), (-1,)),
+        (0, (2, 3), (1,)),
     ],
 )
-def test_tensors_and_storages_that_do_not_fit_are_refused(tmp_path, value):
-    refusal(tmp_path, archive(pickled(value), **{"archive/data/0": bytes(24)}))
+def test_a_tensor_that_does_not_fit_in_its_storage_is_refused(tmp_path, view):
+    file = TorchFile()
+    refusal(tmp_path, file.zip({"w": file.tensor(np.zeros(6, "f4"), view[1], view[2], view[0])}))
 
 
-# Damaged files.
+@pytest.mark.parametrize("form", FORMS)
+def test_a_storage_larger_than_the_file_is_not_allocated(tmp_path, form):
+    file = TorchFile()
+    storage = file.storage(np.zeros(2, np.float32), numel=2**40)
+    content = getattr(file, form)({"w": file.tensor(None, (2,), (1,), storage=storage)})
+    assert "it is damaged" in refusal(tmp_path, content)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -209,34 +193,10 @@ def test_flipped_bytes_end_in_an_error_or_a_tree(tmp_path, form):
     assert 0 < refused < 200
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"hello" * 20, pickled({"encoder": 1}), bytes(4096)])
-def test_other_files_are_refused(tmp_path, content):
-    assert "it is in neither of the formats of PyTorch 0.3 and later" in refusal(tmp_path, content)
-
-
-def stream(root, keys, tail):
-    return b"".join(pickled(value) for value in (torch_files.STREAM_MAGIC, 1001, {}, root, keys)) + tail
-
-
-@pytest.mark.parametrize("numel", [3, 2**40])
-@pytest.mark.parametrize("form", FORMS)
-def test_a_storage_larger_than_the_file_is_not_allocated(tmp_path, numel, form):
-    file = TorchFile()
-    storage = file.storage(np.zeros(2, np.float32), numel=numel)
-    root = {"encoder": {"w": file.tensor(None, (2,), (1,), storage=storage)}}
-    content = file.zip(root) if form == "zip" else stream(root, ["0"], struct.pack("<q", numel) + bytes(8))
-    assert "its storage '0'" in refusal(tmp_path, content)
-
-
-@pytest.mark.parametrize(("keys", "count"), [(["0"], 1), (["0"], -1), ([], 2), (["1"], 2), (["0", "0"], 2), (0, 2)])
-def test_a_stream_that_contradicts_itself_is_refused(tmp_path, keys, count):
-    root = {"encoder": {"w": TorchFile().tensor(np.zeros(2, np.float32))}}
-    refusal(tmp_path, stream(root, keys, struct.pack("<q", count) + bytes(8)))
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
+        (b"hello" * 20, "it is in neither of the formats of PyTorch 0.3 and later"),
         (torch_files.zipped({"archive/x": b""}), "a zip archive with 0 data.pkl"),
         (archive(pickled({}), zipfile.ZIP_DEFLATED), "compressed"),
         (archive(b"\x80\x02r\xff\xff\xff\x7f."), "memo index 2147483647"),

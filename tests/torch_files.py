@@ -15,7 +15,6 @@ KINDS = {
     "bool": "BoolStorage",
 }  # fmt: skip
 
-
 Name = namedtuple("Name", "module name")  # a class or function
 Call = namedtuple("Call", "function args state", defaults=[None])  # function(*args), then its state if there is one
 New = namedtuple("New", "cls state", defaults=[None])  # an object of a class with its state

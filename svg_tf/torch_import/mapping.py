@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from svg_tf.models.batch_norm import BatchNorm
-from svg_tf.models.layers import ConvBlock
 from svg_tf.models.lstm import LSTMStack
 from svg_tf.models.skips import SkipConv
 from svg_tf.models.svg import SVG
@@ -92,24 +91,22 @@ def layout(model: SVG) -> Iterator[Weight]:
 def _dcgan(model: SVG) -> Iterator[Weight]:
     decoder = model.decoder
     for index, block in enumerate(model.encoder.stages, start=1):
-        yield from _block(block, f"encoder.c{index}.main")
+        yield from _block(block.conv, block.norm, f"encoder.c{index}.main")
     for index, (conv, norm) in enumerate(zip(decoder.convs, decoder.norms, strict=True), start=2):
-        yield from _skip_conv(conv, f"decoder.upc{index}.main.0")
-        yield from _norm(norm, f"decoder.upc{index}.main.1")
-    yield from _skip_conv(decoder.pixels, f"decoder.upc{len(model.encoder.stages) + 1}.0")
+        yield from _block(conv, norm, f"decoder.upc{index}.main")
+    yield from _layer(decoder.pixels, f"decoder.upc{len(model.encoder.stages) + 1}.0")
 
 
 def _vgg(model: SVG) -> Iterator[Weight]:
     decoder = model.decoder
     for index, stage in enumerate(model.encoder.stages, start=1):
         for depth, block in enumerate(stage):
-            yield from _block(block, f"encoder.c{index}.{depth}.main")
+            yield from _block(block.conv, block.norm, f"encoder.c{index}.{depth}.main")
     stages = zip(decoder.joins, decoder.norms, decoder.blocks, strict=True)
     for index, (join, norm, blocks) in enumerate(stages, start=2):
-        yield from _skip_conv(join, f"decoder.upc{index}.0.main.0")
-        yield from _norm(norm, f"decoder.upc{index}.0.main.1")
+        yield from _block(join, norm, f"decoder.upc{index}.0.main")
         for depth, block in enumerate(blocks, start=1):
-            yield from _block(block, f"decoder.upc{index}.{depth}.main")
+            yield from _block(block.conv, block.norm, f"decoder.upc{index}.{depth}.main")
     yield from _layer(decoder.pixels, f"decoder.upc{len(model.encoder.stages) + 1}.1")
 
 
@@ -133,22 +130,9 @@ def _lstm_stack(stack: LSTMStack, module: str) -> Iterator[Weight]:
         yield from _layer(getattr(stack, name), f"{module}.{key}")
 
 
-def _block(block: ConvBlock, prefix: str) -> Iterator[Weight]:
-    yield from _layer(block.conv, f"{prefix}.0")
-    yield from _norm(block.norm, f"{prefix}.1")
-
-
-def _skip_conv(layer: SkipConv, prefix: str) -> Iterator[Weight]:
-    # PyTorch concatenates [decoder maps, skip] on the input channels and convolves once.
-    axis = 3 if isinstance(layer.conv, keras.layers.Conv2DTranspose) else 2
-    maps = layer.conv.kernel.shape[axis]
-    yield Weight(
-        [layer.conv.kernel, layer.skip_conv.kernel],
-        [f"{prefix}.weight"],
-        lambda tensors: np.split(_to_keras(tensors[0]), [maps], axis=axis),
-        lambda kernels: [_to_torch(np.concatenate(kernels, axis=axis))],
-    )
-    yield _one(layer.conv.bias, f"{prefix}.bias")
+def _block(conv: keras.layers.Layer, norm: BatchNorm, prefix: str) -> Iterator[Weight]:
+    yield from _layer(conv, f"{prefix}.0")
+    yield from _norm(norm, f"{prefix}.1")
 
 
 def _norm(norm: BatchNorm, prefix: str) -> Iterator[Weight]:
@@ -159,8 +143,20 @@ def _norm(norm: BatchNorm, prefix: str) -> Iterator[Weight]:
 
 
 def _layer(layer: keras.layers.Layer, prefix: str) -> Iterator[Weight]:
-    yield _one(layer.kernel, f"{prefix}.weight", _to_keras, _to_torch)
-    yield _one(layer.bias, f"{prefix}.bias")
+    if isinstance(layer, SkipConv):
+        # PyTorch concatenates [decoder maps, skip] on the input channels and convolves once.
+        axis = 3 if isinstance(layer.conv, keras.layers.Conv2DTranspose) else 2
+        maps = layer.conv.kernel.shape[axis]
+        yield Weight(
+            [layer.conv.kernel, layer.skip_conv.kernel],
+            [f"{prefix}.weight"],
+            lambda tensors: np.split(_to_keras(tensors[0]), [maps], axis=axis),
+            lambda kernels: [_to_torch(np.concatenate(kernels, axis=axis))],
+        )
+        yield _one(layer.conv.bias, f"{prefix}.bias")
+    else:
+        yield _one(layer.kernel, f"{prefix}.weight", _to_keras, _to_torch)
+        yield _one(layer.bias, f"{prefix}.bias")
 
 
 def _one(variable: keras.Variable, key: str, to_keras: Convert = np.asarray, to_torch: Convert = np.asarray) -> Weight:

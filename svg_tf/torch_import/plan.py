@@ -53,9 +53,8 @@ def plan_import(path: str, run_dir: str, flags: Mapping[str, Any]) -> Plan:
     root = read(path)
     try:
         entries = root if isinstance(root, dict) else {}
-        tensors, options = _tensors(entries), entries.get("opt", {})
-        if not isinstance(options, dict):
-            raise TorchFileError("its options 'opt' are neither a Namespace nor a dictionary")
+        tensors, options = _tensors(entries), entries.get("opt")
+        options = options if isinstance(options, dict) else {}
         options = {key: value for key, value in options.items() if isinstance(value, bool | int | float | str)}
         return Plan(path, *_configuration(tensors, options, run_dir, flags), tensors)
     except ConfigError as error:
@@ -73,11 +72,10 @@ def options_of(config: Config) -> dict[str, Any]:
 
 def _tensors(entries: dict[Any, Any]) -> Tensors:
     """Return the tensors of the networks of a checkpoint as float32."""
-    optional = () if "prior" in entries else ("posterior", "prior")
-    missing = [name for name in _NETWORKS if name not in entries and name not in optional]
-    if missing:
-        found = ", ".join(ascii(key)[:80] for key in list(entries)[:8]) or "nothing"
-        raise TorchFileError(f"it has {found}, but no network {missing[0]}")
+    for name in _NETWORKS if "prior" in entries else ("encoder", "decoder", "frame_predictor"):
+        if name not in entries:
+            found = ", ".join(ascii(key)[:80] for key in list(entries)[:8]) or "nothing"
+            raise TorchFileError(f"it has {found}, but no network {name}")
     tensors = {}
     for network in (name for name in _NETWORKS if name in entries):
         if not isinstance(entries[network], dict):
@@ -87,10 +85,8 @@ def _tensors(entries: dict[Any, Any]) -> Tensors:
             if name.endswith("num_batches_tracked"):  # a counter that inference does not need
                 continue
             if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-                kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-                raise TorchFileError(f"{name[:80]!a} is of type {kind}; it must be a floating point tensor")
-            with np.errstate(over="ignore"):
-                tensors[name] = array.astype(np.float32)
+                raise TorchFileError(f"{name[:80]!a} is not a floating point tensor")
+            tensors[name] = array.astype(np.float32)
             if not np.isfinite(tensors[name]).all():
                 raise TorchFileError(f"the tensor {name} has values that are not finite")
     return tensors
@@ -127,7 +123,7 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
     stages = _count(tensors, _FIRST_CONV[backbone], first=1)
     base_width, channels, _, _ = _shape(tensors, _FIRST_CONV[backbone].format(1), 4)
     g_dim, *_ = _shape(tensors, f"encoder.c{stages + 1}.0.weight", 4)
-    rnn_size, inputs = _shape(tensors, "frame_predictor.embed.weight", 2)
+    rnn_size, _ = _shape(tensors, "frame_predictor.embed.weight", 2)
     networks = {key.split(".")[0] for key in tensors}
     found = {
         "backbone": backbone,
@@ -140,8 +136,6 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
     }
     if "posterior" in networks:
         found["z_dim"], _ = _shape(tensors, "posterior.mu_net.weight", 2)
-    elif inputs != g_dim:
-        raise TorchFileError(f"its frame_predictor has {inputs} inputs, more than g_dim={g_dim}, but no posterior")
     for field, network in {"predictor": "frame_predictor", "posterior": "posterior", "prior": "prior"}.items():
         if network in networks:
             _shape(tensors, f"{network}.lstm.0.weight_ih", 2)

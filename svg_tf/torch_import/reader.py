@@ -58,17 +58,14 @@ def _read_stream(data: mmap.mmap) -> tuple[Any, dict[str, np.ndarray]]:
     storages, position = {}, data.tell()
     for key in keys:
         (count,) = struct.unpack_from("<q", data, position)
-        position += 8
-        storage = described[key]
-        if count != storage.numel or position + storage.nbytes > len(data):
-            raise TorchFileError(f"its storage {key[:80]!a} is cut short or damaged; copy or download the file again")
-        storages[key] = storage.array(data, offset=position)
-        position += storage.nbytes
+        if count != described[key].numel:
+            raise ValueError("a storage has two sizes")
+        storages[key] = described[key].array(data, offset=position + 8)
+        position += 8 + storages[key].nbytes
     return root, storages
 
 
 def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
-    size = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
         pickles = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -76,17 +73,12 @@ def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
         folder = pickles[0].removesuffix("data.pkl")
         members = {member.filename.removeprefix(folder): member for member in archive.infolist()}
         # Stored members are as large as their share of the file, so a small file cannot unpack to a large one.
-        if any(member.compress_type != zipfile.ZIP_STORED or member.file_size > size for member in members.values()):
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members.values()):
             raise TorchFileError("its zip archive is compressed or damaged; PyTorch writes it uncompressed")
         if "byteorder" in members and archive.read(members["byteorder"]) != b"little":  # missing before PyTorch 2.1
             raise TorchFileError("its numbers are not little-endian; save it on a little-endian machine")
         root, described = unpickle(io.BytesIO(archive.read(members["data.pkl"])))
-        storages = {}
-        for key, storage in described.items():
-            member = members.get(f"data/{key}")
-            if member is None or member.file_size != storage.nbytes:
-                raise TorchFileError(f"its storage {key[:80]!a} is missing or is not {storage.nbytes} bytes long")
-            storages[key] = storage.array(archive.read(member))
+        storages = {key: storage.array(archive.read(members[f"data/{key}"])) for key, storage in described.items()}
     return root, storages
 
 

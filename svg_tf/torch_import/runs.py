@@ -34,13 +34,12 @@ def import_run(plan: Plan) -> SVG:
         assign_torch_weights(model, plan.tensors)
     except ValueError as error:
         raise TorchFileError(f"{plan.path} cannot be imported: {error}") from None
-    variables = checkpoints.named_variables(model, training_state=True)
+    arrays = {name: v.numpy() for name, v in checkpoints.named_variables(model, training_state=True).items()}
     run_dir = os.path.abspath(plan.config.run_dir)
     try:
         os.makedirs(os.path.dirname(run_dir), exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".import-", dir=os.path.dirname(run_dir)) as temporary_folder:
             folder = os.path.join(temporary_folder, "run")
-            arrays = {name: variable.numpy() for name, variable in variables.items()}
             checkpoints.save(checkpoints.path_of(folder, 0), arrays)
             plan.config.save(folder)
             os.rename(folder, run_dir)
@@ -50,7 +49,9 @@ def import_run(plan: Plan) -> SVG:
 
 
 def export_run(run_dir: str, path: str, checkpoint: str = "best") -> str:
-    """Write {network: state dictionary, ..., 'opt': options} for PyTorch and return the checkpoint used.
+    """Write {network: state dictionary, ..., 'opt': options} in the zip format, and return the checkpoint used.
+
+    The file is written atomically, for `torch.load(weights_only=True)`; `reader` describes the format.
 
     Raises:
         CheckpointError: the run has no such checkpoint.
@@ -59,32 +60,17 @@ def export_run(run_dir: str, path: str, checkpoint: str = "best") -> str:
     config = Config.load(run_dir)
     model = model_from_config(config)
     used = checkpoints.load_weights(model, run_dir, checkpoint)
-    networks: dict[str, dict] = {}
     try:
         tensors = torch_weights(model)
     except ValueError as error:
         raise ConfigError(f"{run_dir} cannot be exported: {error}") from None
+    storages: list[np.ndarray] = []
+    networks: dict[str, dict[str, bytes]] = {}
     for name, tensor in tensors.items():
         network, key = name.split(".", 1)
-        networks.setdefault(network, {})[key] = tensor
-    try:
-        write_state_dicts(path, networks, options_of(config))
-    except OSError as error:
-        raise ConfigError(f"--out={path} cannot be written: {error.strerror}; choose another file") from None
-    return used
-
-
-def write_state_dicts(path: str, networks: Mapping[str, Mapping[str, np.ndarray]], options: Mapping[str, Any]) -> None:
-    """Write {network: OrderedDict of float32 tensors, ..., 'opt': options} atomically, in the zip format.
-
-    The file is for `torch.load(weights_only=True)`; `reader` describes the format.
-    """
-    storages: list[np.ndarray] = []
-    entries = {
-        name: _dict(_ORDERED_DICT, {key: _tensor(array, storages) for key, array in tensors.items()})
-        for name, tensors in networks.items()
-    }
-    root = _dict(pickle.EMPTY_DICT, {**entries, "opt": _plain(dict(options))})
+        networks.setdefault(network, {})[key] = _tensor(tensor, storages)
+    entries = {name: _dict(_ORDERED_DICT, tensors) for name, tensors in networks.items()}
+    root = _dict(pickle.EMPTY_DICT, {**entries, "opt": _plain(options_of(config))})
     members = {"data.pkl": pickle.PROTO + b"\x02" + root + pickle.STOP, "byteorder": b"little", "version": b"3\n"}
     members |= {f"data/{key}": storage.tobytes() for key, storage in enumerate(storages)}
 
@@ -93,7 +79,11 @@ def write_state_dicts(path: str, networks: Mapping[str, Mapping[str, np.ndarray]
             for name, content in members.items():
                 archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)  # without a date, so reproducible
 
-    files.write_with(path, write)
+    try:
+        files.write_with(path, write)
+    except OSError as error:
+        raise ConfigError(f"--out={path} cannot be written: {error.strerror}; choose another file") from None
+    return used
 
 
 # Opcodes of pickle protocol 2. `pickle.dumps` cannot refer to PyTorch's functions, since it imports what it refers to.

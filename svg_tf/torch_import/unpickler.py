@@ -31,10 +31,7 @@ _CLASSES = re.compile(
 
 
 class _StandIn:
-    """Base of the stand-ins. A pickle can set neither their attributes nor those of their classes.
-
-    BUILD, the only opcode that sets attributes, calls `__setstate__` instead where it exists.
-    """
+    """Base of the stand-ins. BUILD, the only opcode that sets attributes, calls `__setstate__` where it exists."""
 
     __slots__ = ()
 
@@ -77,13 +74,8 @@ class Storage(_StandIn):
             raise pickle.UnpicklingError("a storage has an invalid type, key or size")
         self.kind, self.key, self.numel = kind, key, numel
 
-    @property
-    def nbytes(self) -> int:
-        """Size in the file."""
-        return self.numel * np.dtype(DTYPES[self.kind]).itemsize
-
     def array(self, data: bytes | mmap.mmap, offset: int = 0) -> np.ndarray:
-        """Return a copy of the numbers, [numel]."""
+        """Return a copy of the numbers, [numel]; raise a ValueError if data is shorter."""
         return np.frombuffer(data, DTYPES[self.kind], self.numel, offset).copy()
 
 
@@ -106,9 +98,7 @@ class Tensor(_StandIn):
     def array(self, storages: dict[str, np.ndarray]) -> np.ndarray:
         """Return the tensor as a view of the storage's array."""
         data = storages[self.storage.key]
-        if 0 in self.shape:
-            return np.empty(self.shape, data.dtype)
-        strides = [data.itemsize * stride if n > 1 else 0 for n, stride in zip(self.shape, self.strides, strict=True)]
+        strides = [data.itemsize * stride for stride in self.strides]
         return np.ndarray(self.shape, data.dtype, data, data.itemsize * self.offset, strides)
 
 
@@ -144,7 +134,6 @@ class _Unpickler(pickle.Unpickler):
         self.storages: dict[str, Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return the stand-in for a name of the allow-list; raise TorchFileError for other names."""
         full_name = f"{module}.{name}"
         if full_name in _ALLOWED or _CLASSES.fullmatch(full_name):
             return _ALLOWED.get(full_name, Object)
@@ -167,10 +156,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def unpickle(stream: Any) -> tuple[Any, dict[str, Storage]]:
-    """Load one pickle from a binary stream; return the object and the storages that it names, by key.
-
-    Raises TorchFileError if the pickle names something that is not allowed, and any error if it is damaged.
-    """
+    """Load one pickle from a binary stream; return the object and the storages that it names, by key."""
     start = stream.tell()
     for opcode, argument, position in pickletools.genops(stream):
         # The unpickler allocates its memo up to the largest index; a sound pickle counts its entries from 0.
