@@ -83,6 +83,7 @@ def test_a_truncated_latest_checkpoint_gives_way_to_the_one_before(saved, tenth)
 
 def test_a_packed_run_generates_the_same_frames_up_to_half_precision(saved, tmp_path, clips):
     config, model = saved
+    config.save(config.run_dir)
     checkpoints.save(os.path.join(checkpoints.folder(config.run_dir), checkpoints.BEST), _arrays(model))
     presets.pack(config.run_dir, str(tmp_path / "packed"))
     packed, context = presets.load(str(tmp_path / "packed")), clips(config, frames=3)

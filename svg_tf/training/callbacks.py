@@ -184,7 +184,7 @@ class EpochLog(RunCallback):
         step, beta = self.step, self.model.beta
         values = {
             **logs,
-            "learning_rate": float(self.model.optimizer.learning_rate),
+            "learning_rate": float(self.model.optimizer.learning_rate.numpy()),
             "beta": float(beta(self.model.step.value) if callable(beta) else beta),
             "clips_per_second": self._clips_per_second,
         }
