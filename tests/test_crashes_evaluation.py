@@ -1,10 +1,9 @@
 """Evaluations that end while they write: no file is incomplete, and none stands beside those of another evaluation."""
 
-import json
 import os
 
 import pytest
-from evaluated_run import kept_parts, make_run, read, run_evaluation, tables
+from evaluated_run import kept_parts, make_run, run_evaluation, tables
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +43,3 @@ def test_a_crash_leaves_no_result_and_the_same_command_completes_it(run, monkeyp
     assert not os.path.exists(os.path.join(folder, "report.html"))
     run_evaluation(run, name)
     assert tables(run, name) == tables(run, "whole")
-
-
-def test_a_full_disk_before_anything_is_published_keeps_the_earlier_evaluation(run, monkeypatch):
-    run_evaluation(run, "kept", n_clips=2)
-    before = tables(run, "kept")
-
-    def full(*_):
-        raise OSError(28, os.strerror(28))
-
-    monkeypatch.setattr("svg_tf.evaluation.results.csv.writer", full)
-    with pytest.raises(OSError, match=r"No space left on device: .*kept/per_clip\.csv"):
-        run_evaluation(run, "kept")
-    assert tables(run, "kept") == before and json.loads(read(run, "metrics.json", "kept"))["n_clips"] == 2

@@ -41,13 +41,7 @@ def test_curves_and_intervals_of_a_hand_computed_case():
     np.testing.assert_allclose([score["mean"], score["high"] - score["mean"]], [0.55, 12.7062047 * 0.05])
 
 
-def test_intervals_are_student_t_intervals_and_cover_the_mean_in_95_of_100_samples():
-    values = np.random.default_rng(0).random((17, 3)) + 100
-    found = interval(values)
-    # 2.119905 is the 97.5 % quantile of Student's t with 16 degrees of freedom.
-    half = 2.1199053 * values.std(axis=0, ddof=1) / np.sqrt(17)
-    np.testing.assert_allclose(found["high"], values.mean(axis=0) + half, rtol=1e-9)
-    np.testing.assert_allclose(found["low"], values.mean(axis=0) - half, rtol=1e-9)
+def test_intervals_cover_the_mean_in_95_of_100_samples():
     found = interval(np.random.default_rng(0).standard_normal((5, 2_000)))
     covered = np.mean((found["low"] < 0) & (found["high"] > 0))
     assert 0.935 < covered < 0.965  # three standard deviations of the binomial

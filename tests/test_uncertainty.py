@@ -135,8 +135,6 @@ def test_the_analysis_writes_json_and_figures(small, lively, tmp_path):
     ("changes", "message"),
     [
         ({"prior": "fixed"}, "prior=fixed; the analysis needs a run with prior=learned"),
-        ({"motion": "deterministic"}, "motion=deterministic; the analysis needs a run with motion=stochastic"),
-        ({"n_past": 1}, "n_past=1; the analysis needs 2 or more"),
         ({"n_past": 20, "n_eval": 30}, "--n_frames is 20; it must be greater than n_past=20"),
     ],
 )

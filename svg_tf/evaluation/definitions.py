@@ -13,24 +13,17 @@ Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 class Metric(NamedTuple):
     """One metric.
 
-    Attributes:
-        name: for files, of a-z, 0-9 and _.
-        title: for readers.
-        unit: of the scores.
-        better: higher or lower.
-        definition: everything that determines the number, in words.
-        measure: function of a clip's context [P, H, W, C], its truth [T, H, W, C] and predictions [S, T, H, W, C],
-            float32 in [0, 1], that returns the score of each frame, [S, T]. None for FVD.
-        curve: whether the scores differ from frame to frame.
+    `measure` returns the score of each frame, [S, T], from a clip's context [P, H, W, C], its truth [T, H, W, C] and
+    predictions [S, T, H, W, C], float32 in [0, 1]. It is None for FVD.
     """
 
-    name: str
-    title: str
+    name: str  # in files, of a-z, 0-9 and _
+    title: str  # for readers
     unit: str
-    better: str
-    definition: str
+    better: str  # higher or lower
+    definition: str  # everything that determines the number, in words
     measure: Measure | None = None
-    curve: bool = True
+    curve: bool = True  # whether the scores differ from frame to frame
 
 
 def _without_context(function: Callable) -> Measure:

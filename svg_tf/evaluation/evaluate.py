@@ -185,8 +185,9 @@ def _protocol(setting: Setting, options: Options, n_clips: int) -> dict[str, Any
             deviations.append("One metric chooses the best sample; in the protocol each metric chooses its own.")
         if options.recalibrate_bn:
             deviations.append("The statistics of batch normalisation were re-estimated after training.")
-    facts = {name: getattr(setting, name) for name in ("name", "description", "n_clips", "published")}
-    return {**facts, "dataset": setting.config.dataset, "deviations": deviations}
+    facts = {name: getattr(setting, name) for name in ("name", "description", "n_clips")}
+    published = list(setting.published)
+    return {**facts, "dataset": setting.config.dataset, "published": published, "deviations": deviations}
 
 
 def _digest(*arrays: np.ndarray) -> str:

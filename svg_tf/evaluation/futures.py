@@ -25,23 +25,12 @@ def draw(
     A picture has the truth, the best sample by SSIM over the predicted frames, the first samples, and the
     reconstruction by the approximate posterior, which sees the true frames. Pictures of an earlier call are removed.
 
-    Args:
-        model: a trained model.
-        config: of its run.
-        folder: folder to write to.
-        n_clips: test clips to score, at least 1; fewer if the test set has fewer.
-        n_shown: clips to draw.
-        n_samples: futures per clip.
-        horizon: predicted frames. The truth has config.n_eval frames; frames after it are not scored.
-        seed: of the futures.
+    horizon frames are predicted; those after the truth, which has config.n_eval frames, are not scored.
 
     Returns:
         The number of clips, and PSNR (dB) and SSIM by predictor: best of n_samples, mean sample, copy last and black.
         PSNR is that of the squared error averaged over clips. In this way a clip without motion, which copy last
         predicts exactly, counts as one clip.
-
-    Raises:
-        DataError: the test data is missing or broken.
     """
     n_past, batch = config.n_past, clips_at_once(model, n_samples, n_clips)
     data = make_dataset(config, "test", n_clips=n_clips).unbatch().batch(batch)

@@ -115,7 +115,15 @@ def resolve(name: str, config: Config) -> Setting:
         )
     protocol = _PROTOCOLS[name, config.dataset]
     n_past, n_eval, n_clips = protocol.lengths
-    obstacles = _obstacles(config)
+    obstacles = []
+    if config.image_width != 64:
+        obstacles.append(f"The run's frames are {config.image_width} pixels wide, those of the protocol 64.")
+    if config.dataset == "smmnist" and config.digits != "mnist":
+        obstacles.append(f"The run's digits are {config.digits}, those of the protocol are MNIST's.")
+    if config.dataset == "kth" and config.kth_split == "trial":
+        obstacles.append(
+            "The run holds out parts of the persons it was trained on (kth_split=trial), the protocol persons 21-25."
+        )
     changes: dict[str, Any] = {"n_past": n_past, **({} if obstacles else protocol.data)}
     reflected = protocol.reflected and not obstacles
     deviations = [
@@ -138,17 +146,3 @@ def resolve(name: str, config: Config) -> Setting:
     tested = dataclasses.replace(config, n_eval=n_eval, n_future=n_future, **changes)
     deviations += protocol.deviations
     return Setting(name, tested, n_clips, protocol.description, published, deviations, reflected)
-
-
-def _obstacles(config: Config) -> list[str]:
-    """Return why the run's frames cannot be those of a protocol."""
-    found = []
-    if config.image_width != 64:
-        found.append(f"The run's frames are {config.image_width} pixels wide, those of the protocol 64.")
-    if config.dataset == "smmnist" and config.digits != "mnist":
-        found.append(f"The run's digits are {config.digits}, those of the protocol are MNIST's.")
-    if config.dataset == "kth" and config.kth_split == "trial":
-        found.append(
-            "The run holds out parts of the persons it was trained on (kth_split=trial), the protocol persons 21-25."
-        )
-    return found

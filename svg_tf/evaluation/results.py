@@ -35,13 +35,7 @@ def write(
     Each file is written atomically, metrics.json last. The metrics.json and report.html of an earlier evaluation are
     removed before any other file is replaced.
 
-    Args:
-        folder: folder to write to.
-        facts: entries of metrics.json beside the scores.
-        metrics: the metrics of the scores.
-        scorer: the scorer.
-        scores: of B clips, see `Scorer`.
-        compared: metrics.json of another model, whose rows are added.
+    facts are the entries of metrics.json beside the scores, compared is metrics.json of another model.
 
     Raises:
         ConfigError: the other evaluation is of other clips or lengths.
@@ -55,9 +49,10 @@ def write(
     lines: list[Line] = []
     by_samples: dict[str, Any] = {}
     per_clip: dict[str, list] = {}  # best, mean, worst and best_sample of each clip, by metric
+    select = facts["select"]
     for kind, names in rows_of.items():
         for name in of_frames:
-            chooser = of_frames[name if facts["select"] == "own" else facts["select"]]
+            chooser = of_frames[name if select == "own" else select]
             clips = scores[f"{kind}/{chooser.name}"].mean(axis=-1, dtype=np.float64)
             order = scoreboard.ranking(clips, chooser.better)
             frames = scores[f"{kind}/{name}"].astype(np.float64)  # [B, S, T]
@@ -72,14 +67,16 @@ def write(
         lines += [Line(row, "trivial", name, trivial[:, place]) for place, row in enumerate(scorer.trivial)]
     rows = scoreboard.table(lines)
     curves = scoreboard.curves([line for line in lines if of_frames[line.metric].curve], facts["n_past"])
-    if scorer.videos:
-        _add_distances(rows, scorer.videos, scores["features"])
+    for number, name in enumerate(scorer.videos[1:], start=1):
+        kind = "model" if name == "one sample" else "trivial" if name in scoring.TRIVIAL else "simulator"
+        distance = frechet_distance(scores["features"][:, 0], scores["features"][:, number])
+        rows.setdefault(name, {"name": name, "kind": kind, "metrics": {}})["metrics"]["fvd"] = {"mean": distance}
     if compared:
         _add_compared(rows, curves, compared)
     chosen_by = "Each metric chooses its own best sample of each clip"
-    if facts["select"] != "own":
-        chosen_by = f"{of_frames[facts['select']].title} chooses the best sample of each clip for all metrics"
-    examples_best_by = "ssim" if facts["select"] == "own" else facts["select"]
+    if select != "own":
+        chosen_by = f"{of_frames[select].title} chooses the best sample of each clip for all metrics"
+    examples_best_by = "ssim" if select == "own" else select
     definitions = _definitions(scorer, compared)
     found = {
         **facts,
@@ -107,14 +104,6 @@ def write(
     _write_examples(folder, scorer, [choice[-1] for choice in per_clip[examples_best_by][:_EXAMPLES]])
     files.write_text(os.path.join(folder, "metrics.json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     return found
-
-
-def _add_distances(rows: dict[str, dict[str, Any]], videos: Sequence[str], features: np.ndarray) -> None:
-    """Add FVD between the first of the videos, the truth, and each other one; features are [B, videos, D]."""
-    for number, name in enumerate(videos[1:], start=1):
-        kind = "model" if name == "one sample" else "trivial" if name in scoring.TRIVIAL else "simulator"
-        row = rows.setdefault(name, {"name": name, "kind": kind, "metrics": {}})
-        row["metrics"]["fvd"] = {"mean": frechet_distance(features[:, 0], features[:, number])}
 
 
 def _add_compared(rows: dict[str, dict[str, Any]], curves: dict[str, Any], compared: dict[str, Any]) -> None:

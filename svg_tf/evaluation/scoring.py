@@ -14,8 +14,6 @@ from svg_tf.evaluation.definitions import Metric
 from svg_tf.evaluation.protocols import Setting
 from svg_tf.models.svg import SVG
 
-VideoFeatures = Callable[[np.ndarray], np.ndarray]  # float32 [N, T, H, W, C] in [0, 1] -> float64 [N, D]
-
 SAMPLES_AT_ONCE = 25
 TRAINING_CLIPS = 1_000
 TRIVIAL = {
@@ -32,9 +30,6 @@ class TestClips:
     """Test clips of a run under a protocol, `count` of n_past + horizon frames. A clip depends on its number only.
 
     `simulated` tells whether the source can simulate futures.
-
-    Raises:
-        DataError: the test data is missing or broken.
     """
 
     __test__ = False  # pytest collects classes by this name
@@ -62,11 +57,7 @@ class TestClips:
 
 
 def training_mean(config: Config) -> np.ndarray:
-    """Return the mean of all frames of the first TRAINING_CLIPS training clips: float32 [H, W, C] in [0, 1].
-
-    Raises:
-        DataError: the training data is missing or broken.
-    """
+    """Return the mean of all frames of the first TRAINING_CLIPS training clips: float32 [H, W, C] in [0, 1]."""
     source = make_source(config, "train")
     parts = tf.split(tf.range(TRAINING_CLIPS, dtype=tf.int64), TRAINING_CLIPS // 50)
     with tf.device("CPU"):
@@ -92,20 +83,11 @@ def clips_at_once(model: SVG, n_samples: int, n_clips: int) -> int:
 
 
 def sample(model: SVG, contexts: np.ndarray, horizon: int, seeds: np.ndarray, batch: int) -> Iterator[np.ndarray]:
-    """Sample futures of several clips in parts of at most SAMPLES_AT_ONCE samples.
+    """Yield futures of several clips, float32 [B, n, horizon, H, W, C] in [0, 1], n of at most SAMPLES_AT_ONCE samples.
 
     Every call of the model has the same shape, [batch, min(S, SAMPLES_AT_ONCE)], padded if need be. The last bit of a
-    sample may depend on this shape, but never on the other samples.
-
-    Args:
-        model: a trained model.
-        contexts: float32 [B, P, H, W, C] in [0, 1].
-        horizon: frames T to predict.
-        seeds: int64 [B, S].
-        batch: clips per call, at least B.
-
-    Yields:
-        float32 [B, n, T, H, W, C] in [0, 1], n samples.
+    sample may depend on this shape, but never on the other samples. contexts are float32 [B, P, H, W, C], B <= batch,
+    and seeds int64 [B, S].
     """
     clips, width = len(contexts), min(seeds.shape[1], SAMPLES_AT_ONCE)
     contexts = np.resize(contexts, [batch, *contexts.shape[1:]])
@@ -132,14 +114,7 @@ def example(model: SVG, clip: np.ndarray, n_past: int, horizon: int, seeds: np.n
 class Scorer:
     """Computes the scores of clips. Those of a clip depend on its number and the arguments only.
 
-    Args:
-        model: a trained model.
-        clips: the test clips.
-        metrics: metrics of frames.
-        seed: of the futures.
-        n_samples: samples per clip, of the model and of the simulator if there is one.
-        mean: see `training_mean`, or None.
-        features: network of FVD, or None.
+    n_samples futures are drawn from the model, and from the simulator if there is one; features is the network of FVD.
 
     Attributes:
         batch: clips to sample at once.
@@ -157,10 +132,10 @@ class Scorer:
         seed: int,
         n_samples: int,
         mean: np.ndarray | None = None,
-        features: VideoFeatures | None = None,
+        features: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        self._model, self._clips, self._metrics, self._seed = model, clips, metrics, seed
-        self._mean, self._features = mean, features
+        self._model, self._clips, self._seed, self._mean, self._features = model, clips, seed, mean, features
+        self._measures = {metric.name: metric.measure for metric in metrics if metric.measure}
         self.n_samples = n_samples if model.has_latent else 1
         self.n_simulated = n_samples if clips.simulated else 0
         self.batch = clips_at_once(model, self.n_samples, clips.count)
@@ -188,11 +163,10 @@ class Scorer:
         ):
             for place, part in enumerate(parts):  # [B, n, T, H, W, C]
                 tensors = [tf.convert_to_tensor(frames) for frames in part]  # once for all metrics
-                for metric in self._metrics:
-                    assert metric.measure is not None
+                for name, measure in self._measures.items():
                     pairs = zip(clips, tensors, strict=True)
-                    found = [metric.measure(clip[:n_past], clip[n_past:], frames) for clip, frames in pairs]
-                    scores[f"{kind}/{metric.name}"].append(np.stack(found))
+                    found = [measure(clip[:n_past], clip[n_past:], frames) for clip, frames in pairs]
+                    scores[f"{kind}/{name}"].append(np.stack(found))
                 if place == 0:
                     videos += list(np.moveaxis(part if kind == "trivial" else part[:, :1], 1, 0))
         result = {name: np.concatenate(parts, axis=1, dtype=np.float32) for name, parts in scores.items()}

@@ -81,7 +81,10 @@ def _similarity(truth: tf.Tensor, prediction: tf.Tensor, window: Window) -> tf.T
 @tf.function(reduce_retracing=True, autograph=False)
 def _score(truth: tf.Tensor, samples: tf.Tensor, window: Window, group: int) -> tf.Tensor:
     """Return the SSIM [S, T] of samples in groups of at most `group`, zero-padded to one shape for XLA."""
-    filtered = _filter_truth(truth, window)
+    width, channels = tf.unstack(tf.shape(truth)[-2:])
+    flat = tf.reshape(truth, [tf.shape(truth)[0], -1])
+    average, centred, *columns = _truth_columns(flat, window, width * channels)
+    filtered = _Truth(flat, centred, *_truth_rows(average, *columns, window, tf.shape(truth)[-3:]))
     rows = tf.shape(samples)[0]
     size = -(-rows // -(-rows // group))
     padded = tf.pad(samples, [[0, -rows % size], *[[0, 0]] * 4])
@@ -117,14 +120,6 @@ class _Truth(NamedTuple):
 #
 # so float32 loses less the better the sample is. Frame means are subtracted first: a small variance would otherwise be
 # the difference of two large numbers. The truth is filtered in float64, once for all samples.
-
-
-def _filter_truth(truth: tf.Tensor, window: Window) -> _Truth:
-    """Filter the truth [F, H, W, C]."""
-    width, channels = tf.unstack(tf.shape(truth)[-2:])
-    flat = tf.reshape(truth, [tf.shape(truth)[0], -1])
-    average, centred, *columns = _truth_columns(flat, window, width * channels)
-    return _Truth(flat, centred, *_truth_rows(average, *columns, window, tf.shape(truth)[-3:]))
 
 
 @_compiled

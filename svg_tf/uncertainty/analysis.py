@@ -29,16 +29,10 @@ class Settings(NamedTuple):
 
 
 def analyse(model: SVG, config: Config, folder: str, settings: Settings) -> dict[str, Any]:
-    """Measure whether the learned prior predicts collisions, and write the files NAMES.
+    """Measure whether the learned prior predicts collisions, write the files NAMES and return uncertainty.json.
 
-    Args:
-        model: a trained model.
-        config: configuration of its run, which passes `svg_tf.uncertainty.check`.
-        folder: folder to write to.
-        settings: sizes.
-
-    Returns:
-        The contents of uncertainty.json: numbers, and the sentences, table and definitions of the report.
+    It has the numbers, and the sentences, table and definitions of the report. The configuration of the run must pass
+    `svg_tf.uncertainty.check`.
 
     Raises:
         ConfigError: there are too few clips to measure anything.
@@ -49,7 +43,9 @@ def analyse(model: SVG, config: Config, folder: str, settings: Settings) -> dict
     batches = sequences.common_motion(config, clip, n_digit_sets, n_frames, seed)
     (stddevs,), (turns, *_) = detection.clip_stddev(model, batches)  # [sets, T], [T, N]
     mean, std = stddevs.mean(axis=0), stddevs.std(axis=0)
-    areas = detection.detect(model, config, n_sequences, n_frames, seed)
+    untrained = detection.untrained_priors(model, detection.N_UNTRAINED, seed)
+    scored, events = detection.clip_stddev(model, sequences.random_motions(config, n_sequences, n_frames), untrained)
+    areas = detection.score(scored[0], scored[1:], events.any(axis=-1), config.n_past, seed)
     steps = motion.compare(model, config, clip, hit, n_digit_sets, n_samples, seed)
     drawn = (
         figures.stddev_over_time(mean, std, turns, config.n_past, n_digit_sets),

@@ -9,7 +9,7 @@ import tensorflow as tf
 from sklearn import metrics
 
 from svg_tf import losses, rollout
-from svg_tf.config import Config, ConfigError
+from svg_tf.config import ConfigError
 from svg_tf.models.lstm import GaussianLSTM
 from svg_tf.models.svg import SVG
 from svg_tf.progress import progress
@@ -27,27 +27,11 @@ class Interval(NamedTuple):
     high: float
 
 
-def detect(model: SVG, config: Config, n_sequences: int, n_frames: int, seed: int) -> dict[str, Interval]:
-    """Score the learned prior and the controls on test clips of n_frames frames, see `score`."""
-    batches = sequences.random_motions(config, n_sequences, n_frames)
-    stddevs, turns = clip_stddev(model, batches, untrained_priors(model, N_UNTRAINED, seed))
-    return score(stddevs[0], stddevs[1:], np.any(turns, axis=-1), model.n_past, seed)
-
-
 def score(trained: np.ndarray, untrained: np.ndarray, turns: np.ndarray, n_past: int, seed: int) -> dict[str, Interval]:
     """Return the area under the ROC curve of given standard deviations as detectors of turns, from frame n_past on.
 
-    The control `shuffled` gives each sequence the values of another one, so only what depends on time remains.
-
-    Args:
-        trained: float [B, T].
-        untrained: float [K, B, T].
-        turns: bool [B, T].
-        n_past: first frame that counts.
-        seed: seed of the shuffling and the bootstrap.
-
-    Returns:
-        Areas by name: model, untrained (the mean over the priors) and shuffled.
+    trained is float [B, T], untrained [K, B, T] and turns bool [B, T]. The areas are named model, untrained (the mean
+    over the priors) and shuffled: each sequence has the values of another one, so only what depends on time remains.
 
     Raises:
         ConfigError: no frame, or every frame, shows a turn.
@@ -99,12 +83,7 @@ def weighted_auc(events: np.ndarray, scores: np.ndarray, weights: np.ndarray) ->
 def clip_stddev(
     model: SVG, batches: Iterable[sequences.Batch], others: Sequence[GaussianLSTM] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the standard deviation of priors that read true frames through the model's encoder.
-
-    Args:
-        model: a trained model with a learned prior.
-        batches: clips with their truth.
-        others: P - 1 priors of the same architecture, measured after the model's own.
+    """Let P priors, the model's own and `others`, read true frames through the model's encoder.
 
     Returns:
         Mean over z of the standard deviation of p(z[t] | x[0..t-1]) at index t, float32 [P, B, T]; NaN at frame 0,

@@ -84,14 +84,10 @@ def compare(model: SVG, config: Config, clip: int, hit: int, n_sets: int, n_samp
 
 
 def locate(frames: np.ndarray, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Locate known digits by template matching, each frame on its own.
+    """Locate known digits float32 [F, N, D, D] in frames float32 [F, W, W], both in [0, 1], by template matching.
 
     The places minimize the squared error of the sum of the digits, clipped at 1, by coordinate descent: each digit in
     turn moves to where it correlates best with what the others leave of the frame. The best of all orders is taken.
-
-    Args:
-        frames: float32 [F, W, W] in [0, 1].
-        digits: float32 [F, N, D, D] in [0, 1], the digits in each frame.
 
     Returns:
         Top left corners (y, x), int64 [F, N, 2]; normalized cross-correlation of each digit with what the others leave
@@ -140,10 +136,9 @@ def energy_distance(a: np.ndarray, b: np.ndarray) -> float:
 def _steps(
     context: np.ndarray, futures: np.ndarray, digits: np.ndarray, frames: range
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the steps of the first digit to each of `frames`, and whether it was found before and after the step.
+    """Return the steps of the first digit to each of F frames, and whether it was found before and after the step.
 
-    uint8 [B, P, W, W, 1], [B, S, T, W, W, 1] and [B, N, D, D], F consecutive frames counted from the first context
-    frame -> int [B * S, F, 2], bool [B * S, F].
+    uint8 [B, P, W, W, 1], [B, S, T, W, W, 1] and [B, N, D, D] -> int [B * S, F, 2], bool [B * S, F].
     """
     context = np.broadcast_to(context[:, np.newaxis], [*futures.shape[:2], *context.shape[1:]])
     videos = np.concatenate([context, futures], axis=2)[:, :, frames[0] - 1 : frames[-1] + 1, ..., 0]
