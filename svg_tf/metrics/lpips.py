@@ -73,7 +73,7 @@ class Lpips:
             "LPIPS (Zhang et al. 2018), version 0.1, linear calibration on AlexNet. Grey frames are converted to three "
             f"equal channels. Weights: {' and '.join(names)}."
         )
-        self._convolutions, self._calibration = _weights(*backbones, linear)
+        self._convolutions, self._calibration = _weights(backbones[0], linear)
 
     def measure(self, context: np.ndarray, truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         """Return the LPIPS of each frame, float32 [S, T], 0 for identical frames; see `Metric.measure`.

@@ -45,7 +45,7 @@ def analyse(model: SVG, config: Config, folder: str, settings: Settings) -> dict
     mean, std = stddevs.mean(axis=0), stddevs.std(axis=0)
     untrained = detection.untrained_priors(model, detection.N_UNTRAINED, seed)
     scored, events = detection.clip_stddev(model, sequences.random_motions(config, n_sequences, n_frames), untrained)
-    areas = detection.score(scored[0], scored[1:], events.any(axis=-1), config.n_past, seed)
+    areas = detection.score(scored[0], scored[1:], np.any(events, axis=-1), config.n_past, seed)
     steps = motion.compare(model, config, clip, hit, n_digit_sets, n_samples, seed)
     drawn = (
         figures.stddev_over_time(mean, std, turns, config.n_past, n_digit_sets),

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -33,7 +34,7 @@ def write_gif(path: str, images: Sequence[Image.Image]) -> None:
     for image in paletted:
         image.putpalette(palette.tobytes())
     durations = [_FRAME_MS] * (len(images) - 1) + [_LAST_FRAME_MS]
-    options = {"loop": 0, "duration": durations, "optimize": True, "palette": palette.tobytes()}
+    options: dict[str, Any] = {"loop": 0, "duration": durations, "optimize": True, "palette": palette.tobytes()}
     options |= {"format": "GIF", "save_all": True, "append_images": paletted[1:]}
     files.write_with(path, lambda temporary: paletted[0].save(temporary, **options))
 
