@@ -57,32 +57,12 @@ def generate(model: "SVG", context: tf.Tensor | np.ndarray, n_future: int, seeds
     return _generate(model, context, n_future, tf.convert_to_tensor(seeds, tf.int64))
 
 
-def reconstruct(model: "SVG", frames: tf.Tensor | np.ndarray) -> tf.Tensor:
-    """Predict each frame from the true frame before it and the posterior's mean of z.
-
-    Args:
-        model: a trained model.
-        frames: uint8, or float32 in [0, 1], [B, T, H, W, C], T at least 2.
-
-    Returns:
-        Frames 1 to T-1, float32 [B, T-1, H, W, C] in [0, 1].
-
-    Raises:
-        ValueError: frames have the wrong shape, dtype or range.
-    """
-    return _reconstruct(model, check_frames(model, frames))
-
-
 def check_frames(
     model: "SVG", frames: tf.Tensor | np.ndarray, name: str = "frames", length: int | None = None
 ) -> tf.Tensor:
-    """Return frames as a tensor after a check of their shape, dtype and, if they are floating-point numbers, range.
+    """Return frames as a tensor: uint8, or floating point in [0, 1], [B, T, H, W, C].
 
-    Args:
-        model: the model that takes the frames.
-        frames: uint8, or floating point in [0, 1], [B, T, H, W, C].
-        name: name of the argument, for the message.
-        length: the only T that is allowed; None: a static T of 2 or more.
+    length is the only T that is allowed; None: a static T of 2 or more.
 
     Raises:
         ValueError: the frames do not fit the model.
@@ -250,7 +230,8 @@ def _generate(model: "SVG", context: tf.Tensor, n_future: int, seeds: tf.Tensor)
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def _reconstruct(model: "SVG", frames: tf.Tensor) -> tf.Tensor:
+def reconstruct(model: "SVG", frames: tf.Tensor) -> tf.Tensor:
+    """Return the teacher-forced predictions of frames [B, T, H, W, C], see `SVG.reconstruct`."""
     return model(frames).predictions
 
 

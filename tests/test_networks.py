@@ -127,11 +127,6 @@ def test_initial_weights_have_the_published_distribution(backbone):
     assert not any(bias.any() for bias in biases)
 
 
-def test_upsampling_repeats_each_pixel():
-    maps = np.random.default_rng(0).random((3, 4, 5, 2), np.float32)
-    np.testing.assert_array_equal(vgg._upsample(tf.constant(maps)), maps.repeat(2, axis=1).repeat(2, axis=2))
-
-
 @pytest.mark.parametrize("rows", [None, 4, 6])
 def test_leading_rows_have_the_gradient_of_a_slice(rows):
     x = tf.Variable(_random(6, 3))
@@ -161,8 +156,3 @@ def test_the_pixel_layer_equals_conv2d_transpose(filters):
         results.append([y, *tape.gradient(loss, [x, *one.trainable_variables])])
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
-
-
-def test_the_pixel_layer_refuses_other_kernels():
-    with pytest.raises(ValueError, match="supports kernel size 4"):
-        PixelConv(1, kernel_size=3)

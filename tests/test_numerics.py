@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from svg_tf import losses, noise, rollout
 from svg_tf.training import checkpoints
 from svg_tf.training import train as training
 from svg_tf.training.callbacks import Futures, NonFiniteError
@@ -134,7 +133,7 @@ def broken(kept_models):
         (6, np.nan, "model/svg/encoder/stage_0/conv/kernel"),
         (6, np.inf, "model/svg/encoder/stage_0/conv/kernel"),
         (6, 1e38, "optimizer/adam/svg_encoder_stage_0_conv_kernel_velocity"),  # its square
-        (STEPS - 1, np.nan, "val_loss at step 30"),
+        (STEPS - 1, np.nan, "val_kl at step 30"),
         (STEPS - 1, 1e38, "optimizer/adam/svg_encoder_stage_0_conv_kernel_velocity"),
     ],
 )
@@ -159,21 +158,3 @@ def test_steps_that_float16_skips_without_end_are_an_error(numeric, broken):
     config = numeric("pixel", seed=1, mixed_precision="float16")
     assert _check(config).startswith("the gradient in float16 at step 22 is not finite")
     assert checkpoints.steps(config.run_dir)[-1] == 21
-
-
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_what_is_no_number_is_not_limited_to_one(jit_compile):
-    broken = tf.constant([np.nan, np.inf, -np.inf])
-    stddev = tf.function(losses.stddev, jit_compile=jit_compile)(broken).numpy()
-    np.testing.assert_allclose(stddev, [np.nan, np.exp(10), np.exp(-10)], rtol=1e-6)
-
-
-@pytest.mark.parametrize("logvar", [-1e4, 100.0, 1e4])
-def test_an_untrained_model_of_extreme_variances_draws_frames(numeric, logvar):
-    config = numeric("noise")
-    model = training.compiled_model(config)
-    _set_heads(model, (1e3, -1e3), (logvar, logvar))
-    for kind in ("black", "noise"):
-        frames = rollout.generate(model, _clips(kind, config)[:, : config.n_past], 5, noise.sample_seeds(0, [0, 1], 2))
-        assert np.all((frames.frames.numpy() >= 0) & (frames.frames.numpy() <= 1))
-        assert np.all(np.isfinite(rollout.reconstruct(model, _clips(kind, config))))

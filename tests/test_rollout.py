@@ -81,23 +81,9 @@ def test_a_sample_depends_on_its_context_and_seed_only(lively, frames):
     whole = rollout.generate(model, context, 6, seeds).frames.numpy()
     alone = rollout.generate(model, context[1:2], 4, seeds[1:2, 2:3]).frames.numpy()
     np.testing.assert_allclose(whole[1, 2, :4], alone[0, 0], atol=1e-6)
-
-
-def test_generate_depends_on_the_context_not_on_its_place_in_the_batch(lively, frames):
-    model = lively()
-    context = _context(model, frames, batch=3)
-    whole = model.generate(context, 4, n_samples=3, seed=7).numpy()
-    alone = model.generate(context[2:], 6, n_samples=2, seed=7).numpy()
+    # The seeds of model.generate depend on the sample number, not on the place in the batch.
+    whole, alone = model.generate(context, 4, n_samples=3, seed=7), model.generate(context[2:], 6, n_samples=2, seed=7)
     np.testing.assert_allclose(whole[2, :2], alone[0, :, :4], atol=1e-6)
-    assert np.abs(whole - model.generate(context, 4, n_samples=3, seed=8)).max() > 1e-4
-
-
-def test_the_prior_along_a_rollout(model, frames):
-    prior = _generate(model, _context(model, frames), n_samples=3).prior
-    if model.prior_type == "learned":
-        assert [tuple(x.shape) for x in prior] == [(2, 3, 4, model.z_dim)] * 2
-    else:
-        assert prior is None
 
 
 def test_an_xla_rollout_equals_a_plain_one(lively, frames):

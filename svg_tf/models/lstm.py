@@ -10,6 +10,7 @@ remains a vector.
 
 import functools
 import math
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -138,16 +139,7 @@ class LSTMStack(Configured):
         seed: int | SeedGenerator | None = None,
         **kwargs,
     ):
-        """Create the layers.
-
-        Args:
-            size: further arguments of the subclass.
-            rnn_size: units R of each LSTM layer.
-            layers: LSTM layers.
-            maps: the inputs are code maps and the LSTM layers convolutional.
-            seed: of the initial weights.
-            **kwargs: arguments of `keras.layers.Layer`.
-        """
+        """Create `layers` LSTM layers of `rnn_size` units, convolutional for code maps; size: other arguments."""
         arguments = {**size, "rnn_size": rnn_size, "layers": layers, "maps": maps}
         super().__init__(arguments, seed=seed, **{"dtype": "float32", **kwargs})
         self.maps = maps
@@ -155,17 +147,13 @@ class LSTMStack(Configured):
         cell = ConvLSTM if maps else LSTM
         self.cells = [cell(rnn_size, seed=seed, name=f"lstm_{index}") for index in range(layers)]
 
-    def build(self, input_shape):
-        # Built explicitly: Keras would trace the loop over time, where no weights can be created.
+    def build_cells(self, input_shape: Sequence[int]) -> list[int]:
+        """Create the weights and return the shape of the outputs. Keras would do so inside the loop over time."""
         shape = list(input_shape)
         for layer in filter(None, [self.embed, *self.cells]):
             layer.build(shape)
             shape[-1] = layer.units
-        self.build_heads(shape)
-
-    def build_heads(self, shape: list[int]) -> None:
-        """Create the weights of the output layers for outputs of the given shape, [T, N, ..., R]."""
-        raise NotImplementedError
+        return shape
 
     def initial_state(self, batch_size: int | tf.Tensor) -> StackState:
         """Return the state before the first frame: zeros, two tensors per layer."""
@@ -197,7 +185,8 @@ class GaussianLSTM(LSTMStack):
         self.mean = _linear(z_dim, seed, "mean")
         self.logvar = _linear(z_dim, seed, "logvar")
 
-    def build_heads(self, shape):
+    def build(self, input_shape):
+        shape = self.build_cells(input_shape)
         for head in (self.mean, self.logvar):
             head.build([*shape[:2], math.prod(shape[2:])])
 
@@ -232,12 +221,10 @@ class FramePredictor(LSTMStack):
         self.code = _linear(g_dim, seed, "code")
 
     def build(self, input_shape):
-        super().build(input_shape if self.maps else [*input_shape[:-1], input_shape[-1] + self.z_dim])
-
-    def build_heads(self, shape):
-        self.code.build(shape)
+        widened = input_shape if self.maps else [*input_shape[:-1], input_shape[-1] + self.z_dim]
+        self.code.build(self.build_cells(widened))
         if self.z_gates is not None:
-            self.z_gates.build([*shape[:2], self.z_dim])
+            self.z_gates.build([*input_shape[:2], self.z_dim])
 
     def call(self, h: tf.Tensor, z: tf.Tensor | None, state: StackState) -> tuple[tf.Tensor, StackState]:
         """Map codes float32 [T, N, G] or [T, N, 8, 8, G], z [T, N, Z] (None: no latent) and a state to g and a state.

@@ -387,8 +387,11 @@ class SVG(keras.Model):
 
         Returns:
             Frames 1 to T-1, float32 [B, T-1, H, W, C] in [0, 1].
+
+        Raises:
+            ValueError: frames have the wrong shape, dtype or range.
         """
-        return rollout.reconstruct(self, frames)
+        return rollout.reconstruct(self, rollout.check_frames(self, frames))
 
     def export(self, filepath: str, **kwargs) -> None:
         """Refuse Keras' export, whose SavedModel would hold the teacher-forced forward pass and not the sampler."""
