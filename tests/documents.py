@@ -60,7 +60,7 @@ def _command(words):
     else:
         name = _EXPORTS.get(Path(program).stem, Path(program).stem)
     name = name.replace("-", "_")
-    return [Command(f"svg_tf.cli.{name}", tuple(rest))] if re.fullmatch(r"[a-z_]+", name) and name != "recipe" else []
+    return [Command(f"svg_tf.cli.{name}", tuple(rest))] if re.fullmatch(r"[a-z_]+", name) else []
 
 
 def links(page):

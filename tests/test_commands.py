@@ -63,7 +63,7 @@ def test_a_dry_run_describes_the_published_recipe_without_its_data(tmp_path):
     assert "no data: " in done.stdout and not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("recipe", ["smmnist", "kth", "bair", "demo", "moving_digits"])
+@pytest.mark.parametrize("recipe", ["smmnist", "kth", "bair", "demo", "moving_digits", "moving_digits_conv"])
 def test_recipes(recipe):
     text = (ROOT / "svg_tf" / "recipes" / f"{recipe}.flags").read_text()
     assert text.startswith("# ") and f"--run_dir=runs/{recipe}" in text

@@ -13,7 +13,7 @@ from documents import PAGES, ROOT, name_of
 
 from svg_tf.cli.main import COMMANDS
 
-MODULES = [f"svg_tf.cli.{name.replace('-', '_')}" for name in COMMANDS if name != "recipe"] + ["benchmarks.__main__"]
+MODULES = [f"svg_tf.cli.{name.replace('-', '_')}" for name in COMMANDS] + ["benchmarks.__main__"]
 
 CURRENT = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which names what was removed
 
