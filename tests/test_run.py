@@ -102,16 +102,17 @@ def test_a_run_that_another_process_trains_is_refused_until_that_process_is_kill
     ],
 )
 def test_auto_is_bfloat16_where_the_machine_has_units_for_it(
-    small, monkeypatch, caplog, tmp_path, capability, flags, chosen, reason
+    small, monkeypatch, tmp_path, capability, flags, chosen, reason
 ):
     (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu {flags}\n")
     monkeypatch.setattr(run, "_CPU_INFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(run.tf.config, "list_physical_devices", lambda _: ["GPU"] if capability else [])
     details = {"compute_capability": capability}
     monkeypatch.setattr(run.tf.config.experimental, "get_device_details", lambda _: details)
-    caplog.set_level("INFO")
+    logged = []
+    monkeypatch.setattr(run.logging, "info", lambda text, *values: logged.append(text % values))
     assert run.choose_precision(small(mixed_precision="auto")).mixed_precision == chosen
-    assert f"mixed_precision=auto: {chosen}, because {reason}" in caplog.text
+    assert f"mixed_precision=auto: {chosen}, because {reason}" in logged[0]
 
 
 @pytest.mark.parametrize("stored", ["off", "bfloat16"])
