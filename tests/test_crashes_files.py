@@ -29,7 +29,7 @@ def _every(work, action="SIGKILL", moment="any"):
 
 
 def _leftovers(folder):
-    return [name for name in os.listdir(folder) if name.startswith(".temporary-")]
+    return [name for name in os.listdir(folder) if name.startswith((".temporary-", ".tmp-"))]
 
 
 def _arrays(step):

@@ -40,7 +40,7 @@ class TestClips:
         source = ReflectedMNIST(config) if setting.reflected else make_source(config, "test")
         self.count = count_test_clips(source, n_clips or setting.n_clips)
         self.simulated = hasattr(source, "futures")
-        compiled = (lambda function: function) if setting.reflected else tf.function
+        compiled = (lambda function: function) if setting.reflected else tf.function(reduce_retracing=True)
         self._frames = compiled(source.frames)
         if self.simulated:
             self._futures = compiled(lambda index, seeds: source.futures(index, self.n_past, seeds))
