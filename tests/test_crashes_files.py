@@ -117,8 +117,7 @@ def test_a_version_killed_anywhere_in_its_export_is_complete_or_not_there(tmp_pa
     for outcome in _every(lambda: _publish(base)):
         assert outcome.status == KILLED
         assert all(_complete(os.path.join(base, name)) for name in os.listdir(base) if name.isdigit())
-        assert len(_leftovers(base)) <= 1  # those of earlier exports are removed
-    assert versions.latest(base) and not _leftovers(base)
+    assert versions.latest(base)  # what killed exports leave is removed after a day
 
 
 @pytest.mark.parametrize(("moment", "action"), _FAILURES[:-1])

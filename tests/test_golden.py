@@ -18,7 +18,10 @@ NAMES = ["svgfp_dcgan64", "svglp_dcgan128", "svglp_dcgan64", "svglp_lastskip_dcg
         pytest.param(
             SHARED / f"{name}.json",
             id=name,
-            marks=pytest.mark.skipif(not SHARED.exists(), reason="the full reference numbers are not here"),
+            marks=[
+                pytest.mark.skipif(not SHARED.exists(), reason="the full reference numbers are not here"),
+                *([pytest.mark.slow] if "128" in name else []),
+            ],
         )
         for name in NAMES
     ],

@@ -99,6 +99,7 @@ def test_too_short_videos_are_an_error_that_names_the_required_length(videos):
         windows(videos(5, 7), "test")
 
 
+@pytest.mark.slow
 def test_a_process_that_leaves_an_iterator_open_ends(tmp_path):
     for number in range(12):
         np.save(tmp_path / f"{number}.npy", np.zeros((60, 64, 64), np.uint8))
