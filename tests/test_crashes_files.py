@@ -147,6 +147,9 @@ def test_a_preparation_killed_anywhere_goes_on_to_the_same_cache(tmp_path):
         return {path.name: path.read_bytes() for path in (tmp_path / name).rglob("*") if path.is_file()}
 
     assert in_fork(lambda: prepare("whole")).status == 0
+    expected = cache("whole")
+    next((tmp_path / "whole").rglob("skipped.json")).with_name(".temporary-killed").touch()
+    assert in_fork(lambda: prepare("whole")).status == 0 and cache("whole") == expected
     for outcome in _every(lambda: prepare("cut")):
         assert outcome.status == KILLED
         found = {name: data for name, data in cache("cut").items() if not name.startswith(".temporary-")}

@@ -55,6 +55,7 @@ def writing(folder: str) -> Iterator[None]:
 
 def report_skipped(folder: str, faults: dict[str, str], total: int) -> str:
     """Write the list of skipped files into the cache folder, log a warning if it changed, and return its path."""
+    files.remove_temporary_files(folder)  # left by a killed process
     path = os.path.join(folder, "skipped.json")
     known = {}
     with contextlib.suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as file:
