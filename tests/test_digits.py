@@ -1,7 +1,10 @@
 """Tests of svg_tf/data/digits.py."""
 
 import gzip
+import os
 import struct
+import urllib.error
+import urllib.request
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from svg_tf.data.digits import load_digits
 from svg_tf.data.errors import DataError
 
 TEST_NAME = "t10k-images-idx3-ubyte"
+TRAIN_NAME = "train-images-idx3-ubyte"
 
 
 def config(folder="", **fields):
@@ -39,7 +43,7 @@ def idx_bytes(images):
 
 
 def test_train_and_validation_share_the_training_images_and_test_has_the_test_images(tmp_path):
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(numbered_images(60_000)))
+    (tmp_path / TRAIN_NAME).write_bytes(idx_bytes(numbered_images(60_000)))
     (tmp_path / f"{TEST_NAME}.gz").write_bytes(gzip.compress(idx_bytes(numbered_images(10_000)), 1))
     check_splits(tmp_path, 60_000, 10_000)
 
@@ -49,9 +53,28 @@ def test_a_damaged_file_is_an_error_that_names_it(tmp_path, fault):
     whole = idx_bytes(np.zeros((10_000, 28, 28), np.uint8))
     labels = struct.pack(">2I", 0x801, 10_000) + bytes(10_000)
     content = {"short": whole[:-1], "long": whole + b"x", "labels": labels, "packed": gzip.compress(whole, 1)[:-9]}
+    (tmp_path / TRAIN_NAME).touch()
     (tmp_path / TEST_NAME).write_bytes(content[fault])
     with pytest.raises(DataError, match=f"{TEST_NAME} (is damaged or not an idx file|cannot be read).*again"):
         load_digits(config(tmp_path), "test")
+
+
+@pytest.mark.parametrize(("there", "stem"), [(TRAIN_NAME, "t10k-images"), (TEST_NAME, "train-images")])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_one_file_without_the_other_is_an_error_in_every_split(tmp_path, there, stem, split):
+    (tmp_path / there).touch()
+    with pytest.raises(DataError, match=f"has no {stem}-idx3-ubyte.*--data_dir.*--digits=embedded"):
+        load_digits(config(tmp_path), split)
+
+
+def test_without_files_and_network_the_error_names_the_remedies(tmp_path, monkeypatch):
+    def no_network(*args, **kwargs):
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    with pytest.raises(DataError, match="no route to host.*--data_dir.*train-images.*t10k-images.*--digits=embedded"):
+        load_digits(config(tmp_path), "test")
+    assert os.listdir(tmp_path) == []
 
 
 def test_tensorflow_datasets_gives_the_images_in_the_order_of_the_files(tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ _REMEDY = (
 def load_digits(config: Config, split: str) -> np.ndarray:
     """Return the digits of a split, resized with Pillow's bilinear filter as in the original.
 
-    MNIST is read from the idx file in config.data_dir, or from TensorFlow Datasets if the folder has none. Train has
+    MNIST is read from the idx files in config.data_dir, or from TensorFlow Datasets if the folder has none. Train has
     the first 55,000 training images, validation the last 5,000 and test the 10,000 test images. (The original trains
     on all 60,000.) The embedded digits are split 70 : 15 : 15 in a fixed random order.
 
@@ -56,9 +56,12 @@ def _mnist(data_dir: str, split: str) -> np.ndarray:
     part = "test" if split == "test" else "train"
     stem, count = _FILES[part]
     folder = os.path.expanduser(data_dir)
-    paths = [os.path.join(folder, stem + ending) for ending in _ENDINGS] if folder else []
-    path = next(filter(os.path.exists, paths), "")
-    images = _read_idx(path, count) if path else _read_tfds(folder, part)
+    places = {name: [os.path.join(folder, name + ending) for ending in _ENDINGS] for name, _ in _FILES.values()}
+    found = {name: path for name, paths in places.items() for path in filter(os.path.exists, paths) if folder}
+    missing = [name for name in places if name not in found]
+    if found and missing:
+        raise DataError(f"{folder} has no {missing[0]}-idx3-ubyte(.gz): {_REMEDY}")
+    images = _read_idx(found[stem], count) if found else _read_tfds(folder, part)
     if split == "train":
         return images[:-_VALIDATION_IMAGES]
     return images[-_VALIDATION_IMAGES:] if split == "validation" else images
