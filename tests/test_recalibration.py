@@ -11,7 +11,12 @@ from svg_tf.training import recalibration
 def test_the_statistics_are_averages_over_the_batches_and_nothing_else_changes(lively, small):
     model, config = lively(), small(batch_size=4)
     before = {variable.path: variable.numpy() for variable in model.variables}
-    recalibration.recalibrate(model, config, 3)
+    validation = next(iter(make_dataset(config, "validation")))
+    losses = [float(model.objective(validation, None, config.beta, False)[0].loss)]
+    report = recalibration.recalibrate(model, config, 3)
+    losses.append(float(model.objective(validation, None, config.beta, False)[0].loss))
+    np.testing.assert_allclose([report["validation_loss_before"], report["validation_loss_after"]], losses, rtol=1e-5)
+    assert report["batches"] == 3 and losses[0] != losses[1]
     for variable in model.variables:
         assert np.array_equal(variable, before[variable.path]) != ("moving" in variable.path), variable.path
     means, variances = [], []

@@ -67,8 +67,7 @@ def evaluate(
     model = _with_context(model or load_model(config, options.checkpoint), setting.config.n_past)
     recalibration = None
     if options.recalibrate_bn:
-        recalibrate(model, setting.config, options.recalibrate_bn)
-        recalibration = {"batches": options.recalibrate_bn}
+        recalibration = recalibrate(model, setting.config, options.recalibrate_bn)
     clips = scoring.TestClips(setting, options.n_clips)
     metrics, features, missing = _metrics(options, setting.config, clips.count)
     mean, notes = None, []
