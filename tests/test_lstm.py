@@ -116,3 +116,9 @@ def test_a_shifted_input_shifts_the_output():
     difference = np.abs(np.roll(outputs, 1, axis=3) - shifted)[:, :, 2:6, 3:6].max()
     assert difference < 1e-6
     assert np.abs(outputs - shifted).max() > 1e-3
+
+
+def test_the_frame_predictor_on_maps_uses_z_differently_at_each_position():
+    predictor = FramePredictor(3, 2, 4, 1, maps=True, seed=3)
+    g, _ = predictor(np.zeros([1, 2, 8, 8, 3], np.float32), np.ones([1, 2, 2], np.float32), predictor.initial_state(2))
+    assert np.abs(g[0, 0, 2, 2] - g[0, 0, 4, 4]).max() > 1e-4

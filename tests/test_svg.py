@@ -109,7 +109,9 @@ def _compiled(model, learning_rate=1e-3, **kwargs):
     return model
 
 
-@pytest.mark.parametrize("kind", [KINDS[0], pytest.param(KINDS[1], marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize(
+    "kind", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in (KINDS[1], KINDS[5]))], ids=str
+)
 def test_an_xla_training_step_equals_a_plain_one(tiny, frames, kind):
     results = []
     for jit_compile in (False, True):

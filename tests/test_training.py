@@ -116,14 +116,21 @@ def test_a_signal_in_the_last_step_of_an_epoch_saves_before_the_validation_which
 
 
 @pytest.mark.slow
-def test_gradient_accumulation_resumes_bit_for_bit_and_float16_too(small, tmp_path):
-    changes = {"batch_size": 4, "gradient_accumulation_steps": 2, "mixed_precision": "float16", "warmup_steps": 3}
+@pytest.mark.parametrize(
+    ("changes", "saved", "end"),
+    [
+        ({"batch_size": 4, "gradient_accumulation_steps": 2, "mixed_precision": "float16", "warmup_steps": 3}, 3, 16),
+        ({"recurrence": "conv", "conv_filters": 4, "scheduled_sampling": 0.5}, 6, 8),
+    ],
+    ids=["accumulation in float16", "convolutional recurrence"],
+)
+def test_other_runs_resume_bit_for_bit(small, tmp_path, changes, saved, end):
     whole, cut = (small(run_dir=str(tmp_path / name), checkpoint_every=1, **changes) for name in ("whole", "cut"))
     training.train(whole)
     with pytest.raises(RuntimeError, match="crash"):
         training.train(cut, callbacks=[_At(6, "on_train_batch_begin", _crash)])
-    assert checkpoints.steps(cut.run_dir)[-1] == 3
-    assert int(training.train(cut).step) == 16
+    assert checkpoints.steps(cut.run_dir)[-1] == saved
+    assert int(training.train(cut).step) == end
     _assert_same(_latest(whole), _latest(cut))
 
 
